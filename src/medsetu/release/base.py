@@ -162,7 +162,7 @@ def finish_index(
         release: Name of the release.
         root: Folder of the release.
         findings: Finding columns, in this order.
-        excluded: Pairs of sample id (or path relative to the root) and reason.
+        excluded: Pairs of path relative to the root (or name, where there is no file) and reason.
         notes: Sentences for the reader.
 
     Returns:
@@ -180,7 +180,7 @@ def finish_index(
     """
     require_folder(root, release=release)
     left_out = pd.DataFrame(list(excluded), columns=["sample_id", "reason"], dtype=_TEXT)
-    left_out["sample_id"] = [_sample_id(release, name) for name in left_out["sample_id"]]
+    left_out["sample_id"] = release + "/" + left_out["sample_id"]
     if rows.empty:
         raise DataError(
             what=f"Release '{release}' holds no labelled image ({len(left_out)} files or rows were left out)",
@@ -195,10 +195,6 @@ def finish_index(
         excluded=left_out.sort_values(["sample_id", "reason"], ignore_index=True),
         notes=tuple(notes),
     )
-
-
-def _sample_id(release: str, path: str) -> str:
-    return path if path.startswith(f"{release}/") else f"{release}/{path}"
 
 
 def _complete(rows: pd.DataFrame, *, release: str, findings: Sequence[str]) -> pd.DataFrame:

@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The card of a release: what it is, who may use it for what, and which traps it holds. Cheap to import: no pandas, no Hydra."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from medsetu.core.errors import ConfigError
+from medsetu.core.place import config_folder
+
+REGIONS = ("india", "global")
+PERMISSIONS = ("yes", "no", "ask")
+CHOICES: dict[str, tuple[str, ...]] = {
+    "region": REGIONS,
+    "patient_ids": ("yes", "no"),
+    "research_use": PERMISSIONS,
+    "commercial_use": PERMISSIONS,
+    "weights_release": PERMISSIONS,
+    "collection": ("case-control", "consecutive", "unknown"),
+    "confidence": ("verified", "memory"),
+}
+
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C loader reads all cards in a tenth of the time
+_SPDX = re.compile(r"^[A-Za-z0-9.+-]+( (AND|OR|WITH) [A-Za-z0-9.+-]+)*$")
+_LISTS = ("findings", "traps", "unverified")
+_NUMBERS = ("n_images", "n_patients")
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """Images that a release shares with another one.
+
+    Attributes:
+        release: Name of the other release.
+        kind: contains, contained, same_images, relabelled or derived, seen from the card that holds the entry.
+        detail: What is shared, as far as known.
+    """
+
+    release: str
+    kind: str
+    detail: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """What is known of one release; None is unknown.
+
+    Attributes:
+        name: Short name; equals the stem of its file and, where an adapter exists, of its adapter.
+        title: Name as published.
+        country: Where the patients are from, in a word or two.
+        region: Whether the patients are Indian (``india``) or not (``global``).
+        modality: CXR (chest X-ray) or MG (mammography).
+        body_part: chest or breast.
+        findings: Labels, as medsetu or the release writes them.
+        n_images: Images as published.
+        n_patients: Patients as published.
+        patient_ids: Whether images can be grouped by patient (yes, no).
+        readers: Who read the images.
+        label_source: Where the labels come from.
+        splits: Official splits.
+        licence: SPDX identifier or ``LicenseRef-...``; None when no licence text is known, which permits nothing beyond ``research_use``.
+        licence_note: What the terms say, in a sentence.
+        research_use: yes, no, or ask (terms allow or seem to allow it, confirm before relying on it).
+        commercial_use: yes, no or ask.
+        weights_release: Whether weights trained on it may be published: yes, no or ask; None when the terms known do not say.
+        access: How to get it.
+        homepage: Address.
+        doi: Digital object identifier.
+        citation: What to cite.
+        reference_standard: What the labels were checked against.
+        collection: case-control, consecutive or unknown.
+        checked_on: Day on which the card was written down.
+        confidence: verified (main facts read in a cited source) or memory (recalled).
+        unverified: Fields that are second-hand even on a verified card.
+        traps: What goes wrong with it.
+        overlaps: Images shared with other releases.
+        tombstone: Why it cannot be had (any more); None for a living release.
+    """
+
+    name: str
+    title: str
+    country: str
+    region: str
+    modality: str
+    body_part: str
+    findings: tuple[str, ...]
+    n_images: int | None
+    n_patients: int | None
+    patient_ids: str | None
+    readers: str | None
+    label_source: str | None
+    splits: str | None
+    licence: str | None
+    licence_note: str | None
+    research_use: str
+    commercial_use: str
+    weights_release: str | None
+    access: str
+    homepage: str | None
+    doi: str | None
+    citation: str | None
+    reference_standard: str | None
+    collection: str
+    checked_on: date
+    confidence: str
+    unverified: tuple[str, ...] = ()
+    traps: tuple[str, ...] = ()
+    overlaps: tuple[Overlap, ...] = ()
+    tombstone: str | None = None
+
+
+def cards_folder() -> Path:
+    """Find the cards that came with this copy of medsetu.
+
+    Example:
+        >>> (cards_folder() / "nitrd.yaml").is_file()
+        True
+    """
+    return config_folder() / "catalog"
+
+
+def load_card(name: str, folder: Path | None = None) -> Card:
+    """Read the card of one release.
+
+    Args:
+        name: Name of the release.
+        folder: Folder of the cards; the one that came with medsetu when None.
+
+    Returns:
+        The card.
+
+    Raises:
+        ConfigError: There is no such card (the nearest name is offered), or the card is wrong.
+
+    Example:
+        >>> load_card("nitrd").region
+        'india'
+    """
+    place = folder or cards_folder()
+    known = _names(place)
+    if name not in known:
+        raise ConfigError(what=f"There is no card for release '{name}'", where=str(place), value=name, allowed=known)
+    return _read(place / f"{name}.yaml")
+
+
+def load_cards(folder: Path | None = None) -> list[Card]:
+    """Read every card.
+
+    Args:
+        folder: Folder of the cards; the one that came with medsetu when None.
+
+    Returns:
+        Cards sorted by name.
+
+    Raises:
+        ConfigError: A card is wrong.
+    """
+    place = folder or cards_folder()
+    return [_read(place / f"{name}.yaml") for name in _names(place)]
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(path.stem for path in folder.glob("*.yaml"))
+
+
+def _read(path: Path) -> Card:
+    try:
+        raw = yaml.load(path.read_bytes(), Loader=_LOADER)  # noqa: S506 - a safe loader, in C where it is there
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise _wrong(path, what="The card is not valid YAML") from error
+    if not isinstance(raw, Mapping):
+        raise _wrong(path, what="The card is not a list of keys and values")
+    known = {field.name: field.default is MISSING for field in fields(Card)}
+    for key in raw:
+        if key not in known:
+            raise ConfigError(what=f"The key '{key}' does not belong on a card", where=str(path), value=str(key), allowed=list(known))
+    absent = [name for name, required in known.items() if required and name not in raw]
+    if absent:
+        raise _wrong(path, what=f"The card says nothing of '{absent[0]}'", remedy=f"Write `{absent[0]}: null` where it is not known")
+    card = Card(**{key: _value(key, value, path) for key, value in raw.items()})
+    if card.name != path.stem:
+        raise _wrong(path, what=f"The card is named '{card.name}' but its file is not", remedy=f"Write `name: {path.stem}`")
+    return card
+
+
+def _value(key: str, value: Any, path: Path) -> Any:  # noqa: ANN401 - a YAML value becomes a field of Card
+    """Type one value: lists become tuples, YAML's own yes and no become words again."""
+    if key in _LISTS:
+        return tuple(str(item) for item in value or ())
+    if key == "overlaps":
+        return tuple(_overlap(item, path) for item in value or ())
+    if key in CHOICES:
+        return _choice(key, value, path)
+    if value is None:
+        return None
+    right = isinstance(value, int) if key in _NUMBERS else isinstance(value, date if key == "checked_on" else str)
+    if not right:
+        raise _wrong(path, what=f"The value of '{key}' has the wrong type")
+    if key == "licence" and not _SPDX.match(value):
+        raise _wrong(path, what="The licence is not an SPDX expression", remedy="Write an SPDX identifier, LicenseRef-<name>, or null")
+    return value
+
+
+def _choice(key: str, value: Any, path: Path) -> str | None:  # noqa: ANN401 - a YAML value
+    word = {True: "yes", False: "no"}.get(value, value) if isinstance(value, bool) else value
+    if word is None and key in ("patient_ids", "weights_release"):
+        return None
+    if word not in CHOICES[key]:
+        raise ConfigError(what=f"The value of '{key}' is not one of its words", where=str(path), value=str(word), allowed=CHOICES[key])
+    return str(word)
+
+
+def _overlap(item: Any, path: Path) -> Overlap:  # noqa: ANN401 - a YAML value
+    names = {field.name for field in fields(Overlap)}
+    if not isinstance(item, Mapping) or set(item) != names:
+        raise _wrong(path, what="An overlap does not name release, kind and detail")
+    return Overlap(**{key: str(item[key]) for key in names})
+
+
+def _wrong(path: Path, *, what: str, remedy: str = "Correct the card, or compare it with a card that came with medsetu") -> ConfigError:
+    return ConfigError(what=what, where=str(path), remedy=remedy)
