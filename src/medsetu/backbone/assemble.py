@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a source of architectures and a place of weights to a network: the same steps for every library."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Protocol
+
+import torch
+from torch import nn
+
+from medsetu.backbone.fetch import Published, fetch, is_local, locate
+from medsetu.backbone.network import Network, new_head, seeded
+from medsetu.backbone.spec import SCRATCH, InputSpec, WeightSpec
+from medsetu.backbone.stored import State, read_stored
+from medsetu.backbone.weights import Rows, load_rows, part, stored_rows
+from medsetu.core.errors import ConfigError
+
+UNTAUGHT_MEAN, UNTAUGHT_STD = 0.5, 0.25  # of chest radiographs in [0, 1], rounded; a network from scratch adapts to either
+
+
+class Source(Protocol):
+    """What a library must answer so that ``assemble`` can build from it."""
+
+    @property
+    def weights(self) -> str | None:
+        """None, ``pretrained``, a tag of the library, ``file:<path>`` or ``run:<folder>[#<stage>]``."""
+
+    @property
+    def sha256(self) -> str | None:
+        """Digest the weights must have, where the recipe pins one."""
+
+    @property
+    def revision(self) -> str | None:
+        """Branch, tag or commit on a hub."""
+
+    @property
+    def channels(self) -> int:
+        """Channels of the images, 1 or 3."""
+
+    @property
+    def size(self) -> int | None:
+        """Height and width of the images, pixels; None for what the weights were taught on."""
+
+    def taught(self) -> InputSpec:
+        """Describe what published weights were taught on."""
+
+    def published(self) -> Published:
+        """Say where the published weights lie."""
+
+    def trunk(self, *, channels: int, state: State | None) -> nn.Module:
+        """Build the architecture without its head, for ``channels`` channels, and load ``state`` strictly where given."""
+
+    def rows(self, state: State) -> Rows:
+        """Take the rows of a published head that are findings out of its state."""
+
+
+def assemble(source: Source, findings: Sequence[str], *, seed: int) -> Network:
+    """Build a network: locate and verify the weights, build the trunk, load it strictly, set the head by name.
+
+    Args:
+        source: Architecture and place of the weights.
+        findings: Names of the rows of the head.
+        seed: Of everything that is not loaded; no global generator is touched.
+
+    Returns:
+        The network in training mode, on the CPU, every parameter trainable.
+
+    Raises:
+        ConfigError: Findings repeat, or the images have more channels than the weights know.
+        ResourceError: The publisher cannot be reached, or an optional package is missing.
+        WeightError: The weights are not what was promised or do not fit.
+    """
+    with seeded(seed):
+        if source.weights is None:
+            return _untaught(source, findings, seed=seed)
+        return _taught(source, source.weights, findings, seed=seed)
+
+
+def first_convolution(trunk: nn.Module) -> str:
+    """Name the convolution that reads the image.
+
+    Example:
+        >>> first_convolution(nn.Sequential(nn.Conv2d(1, 2, 3)))
+        '0'
+    """
+    return next((name for name, module in trunk.named_modules() if isinstance(module, nn.Conv2d)), "")
+
+
+def _untaught(source: Source, findings: Sequence[str], *, seed: int) -> Network:
+    size = source.size or source.taught().size[0]
+    spec = InputSpec((size, size), source.channels, (UNTAUGHT_MEAN,) * source.channels, (UNTAUGHT_STD,) * source.channels)
+    trunk = source.trunk(channels=source.channels, state=None)
+    return _network(trunk, findings, seed=seed, spec=spec, native=spec, weights=SCRATCH)
+
+
+def _taught(source: Source, weights: str, findings: Sequence[str], *, seed: int) -> Network:
+    local = is_local(weights)
+    published = Published(place=weights) if local else source.published()
+    located = locate(weights, sha256=source.sha256) if local else fetch(published, sha256=source.sha256, revision=source.revision)
+    stored = read_stored(located.path, sha256=located.sha256)
+    if stored.note:  # one of ours: it says itself what it was taught on and what its rows mean
+        native, state, rows = InputSpec.from_dict(stored.note["native"]), part(stored.state, "trunk."), stored_rows(stored)
+        came_from = WeightSpec.from_dict(stored.note["weights"])
+        published = replace(published, licence=came_from.licence, trained_on=came_from.trained_on)
+    else:
+        native, state, rows = _native(source, stored.state), stored.state, source.rows(stored.state)
+    trunk = source.trunk(channels=native.channels, state=state)
+    weight_spec = WeightSpec(published.place, located.revision, stored.sha256, published.licence, published.trained_on)
+    network = _network(trunk, findings, seed=seed, spec=_seen(source, native), native=native, weights=weight_spec)
+    load_rows(network, rows, trained=stored.note.get("trained", tuple(rows)))
+    return network
+
+
+def _native(source: Source, state: State) -> InputSpec:
+    """Describe what a published trunk reads; the file itself knows for how many channels it was made."""
+    taught = source.taught()
+    name = first_convolution(source.trunk(channels=taught.channels, state=None))
+    kernel = state.get(f"{name}.weight")
+    return taught if kernel is None or kernel.ndim != 4 or kernel.shape[1] not in (1, 3) else taught.with_channels(kernel.shape[1])
+
+
+def _seen(source: Source, native: InputSpec) -> InputSpec:
+    """Describe what the network is given: the configured channels and size, in the units the trunk was taught on."""
+    if source.channels > native.channels:
+        raise ConfigError(
+            what=f"These weights read {native.channels} channel, not {source.channels}",
+            where="backbone.channels",
+            remedy="Set backbone.channels=1",
+        )
+    spec = native.with_channels(source.channels)
+    return spec if source.size is None else replace(spec, size=(source.size, source.size))
+
+
+def _network(trunk: nn.Module, findings: Sequence[str], *, seed: int, spec: InputSpec, native: InputSpec, weights: WeightSpec) -> Network:
+    head = new_head(_width(trunk, native, spec.size), findings, seed=seed)
+    return Network(trunk, head, findings=findings, spec=spec, weights=weights, native=native).train()
+
+
+def _width(trunk: nn.Module, native: InputSpec, size: tuple[int, int]) -> int:
+    """Count the pooled features by showing the trunk one empty image: it also proves that it takes this size."""
+    trunk.eval()
+    try:
+        with torch.no_grad():
+            pooled = trunk(torch.zeros(1, native.channels, *size))
+    except (RuntimeError, ValueError, AssertionError) as error:
+        raise ConfigError(
+            what=f"The architecture does not take images of {size[0]} x {size[1]} pixels",
+            where="backbone.size",
+            remedy="Choose another size",
+        ) from error
+    if pooled.ndim != 2:
+        raise ConfigError(
+            what="The architecture does not pool its features to a vector", where="backbone.name", remedy="Choose another one"
+        )
+    return int(pooled.shape[1])

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Find the file a backbone's weights lie in, and the digest it must have: local, of another run, or from a publisher."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from medsetu.core.errors import ConfigError, ResourceError, WeightError
+from medsetu.core.run import RunFolder, sha256_file
+
+PRETRAINED = "pretrained"
+_ADDRESS = re.compile(r"^(file:)?[a-z0-9]+://", re.IGNORECASE)
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_DIGEST_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.\w+$")
+
+
+@dataclass(frozen=True)
+class Located:
+    """A weights file on this machine, and what its bytes must hash to.
+
+    Attributes:
+        path: The file.
+        sha256: Expected digest or its first digits; None only for a file of the user for which none was given.
+        revision: Version within the publisher's place; empty when it has none.
+    """
+
+    path: Path
+    sha256: str | None
+    revision: str = ""
+
+
+@dataclass(frozen=True)
+class Published:
+    """Weights as their publisher offers them.
+
+    Attributes:
+        place: Repository on the Hugging Face hub, or an https address.
+        filename: Name within the repository; empty for an address.
+        licence: As the publisher names it; empty means unknown.
+        trained_on: Releases the weights have seen.
+    """
+
+    place: str
+    filename: str = ""
+    licence: str = ""
+    trained_on: tuple[str, ...] = ()
+
+
+def is_local(weights: str) -> bool:
+    """Tell whether weights lie on this machine (``file:``, ``run:``) rather than with a publisher.
+
+    Raises:
+        WeightError: An address is given; medsetu fetches only from the publishers its backbones name.
+
+    Example:
+        >>> is_local("run:outputs/a"), is_local("pretrained")
+        (True, False)
+    """
+    if _ADDRESS.match(weights):
+        raise WeightError(
+            what="Weights are not fetched from an address in a recipe",
+            where=f"backbone.weights={weights}",
+            remedy="Download the file, compare its SHA-256, and give backbone.weights=file:<path> backbone.sha256=<digest>",
+        )
+    return weights.startswith(("file:", "run:"))
+
+
+def locate(weights: str, *, sha256: str | None) -> Located:
+    """Find local weights: ``file:<path>``, or ``run:<folder>`` and ``run:<folder>#<stage>``.
+
+    Args:
+        weights: As written in the recipe.
+        sha256: Expected digest, where the recipe pins one. A run records its own.
+
+    Returns:
+        The file and its expected digest.
+
+    Raises:
+        ConfigError: The run has several stages and none is named, or not the named one.
+        WeightError: The run has no checkpoint, or one without a recorded digest.
+    """
+    kind, _, rest = weights.partition(":")
+    if kind == "file":
+        return Located(Path(rest).expanduser(), sha256)
+    folder, _, stage = rest.partition("#")
+    found = {path.stem: path for path in sorted(RunFolder(Path(folder).expanduser()).checkpoints.glob("*.safetensors"))}
+    if not found:
+        raise WeightError(
+            what="The run has no finished checkpoint", where=folder, remedy="Finish it with `medsetu train`, or give another run folder"
+        )
+    if not stage and len(found) > 1:
+        raise ConfigError(what="The run has several stages", where=folder, remedy="Name one: run:<folder>#<stage>", allowed=list(found))
+    if stage and stage not in found:
+        raise ConfigError(what=f"The run has no stage '{stage}'", where=folder, value=stage, allowed=list(found))
+    path = found[stage] if stage else next(iter(found.values()))
+    recorded = path.with_name(path.name + ".sha256")
+    if not recorded.is_file():
+        raise WeightError(
+            what="A checkpoint has no recorded SHA-256", where=str(path), remedy="Copy the .sha256 file along with it, or train again"
+        )
+    return Located(path, sha256 or recorded.read_text().split()[0])
+
+
+def fetch(published: Published, *, sha256: str | None, revision: str | None = None) -> Located:
+    """Fetch weights from their publisher into the usual cache, once.
+
+    The digest comes from the recipe, else from the publisher (the hub names a file by its SHA-256, torchvision writes it into the file's
+    name). Where neither states one the weights are refused, and the message says which digest to pin.
+
+    Args:
+        published: What to fetch.
+        sha256: Digest pinned by the recipe.
+        revision: Branch, tag or commit on the hub.
+
+    Returns:
+        The file and its expected digest.
+
+    Raises:
+        ResourceError: The publisher cannot be reached.
+        WeightError: Nobody states a digest.
+    """
+    located = _from_hub(published, sha256, revision) if published.filename else _from_address(published.place, sha256)
+    if located.sha256 is None:
+        raise WeightError(
+            what=f"Nobody states which bytes these weights must have; the file that came has SHA-256 {sha256_file(located.path)}",
+            where=published.place,
+            remedy="Compare it with a source you trust, then pin it: backbone.sha256=<digest>",
+        )
+    return located
+
+
+def _from_hub(published: Published, sha256: str | None, revision: str | None) -> Located:
+    import huggingface_hub
+    from huggingface_hub.errors import EntryNotFoundError
+
+    try:
+        path = Path(huggingface_hub.hf_hub_download(published.place, published.filename, revision=revision))
+    except (OSError, EntryNotFoundError) as error:
+        raise _unreachable(published.place, error) from error
+    blob = path.resolve().name  # the cache keeps large files under their SHA-256
+    return Located(path, sha256 or (blob if _DIGEST.fullmatch(blob) else None), revision=path.parent.name)
+
+
+def _from_address(address: str, sha256: str | None) -> Located:
+    if not address.startswith("https://"):
+        raise WeightError(what="Weights are fetched over https only", where=address, remedy="Download the file and give file:<path>")
+    path = Path(torch.hub.get_dir()) / "checkpoints" / address.rsplit("/", 1)[-1]
+    named = _DIGEST_IN_NAME.search(path.name)
+    expected = sha256 or (named[1] if named else None)
+    if not path.is_file() or (expected and not sha256_file(path).startswith(expected)):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            torch.hub.download_url_to_file(address, str(path), progress=False)
+        except OSError as error:
+            raise _unreachable(address, error) from error
+    return Located(path, expected)
+
+
+def _unreachable(place: str, error: Exception) -> ResourceError:
+    return ResourceError(
+        what=f"Pretrained weights could not be fetched ({type(error).__name__})",
+        where=place,
+        remedy="Connect to the network, fetch the file elsewhere and give backbone.weights=file:<path>, or start from scratch (null)",
+    )

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Read a weights file safely: bytes are hashed before they are parsed, and nothing in them is ever executed."""
+
+import io
+import json
+import pickle
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Tensor
+
+from medsetu.core.errors import DataError, WeightError
+from medsetu.core.run import sha256_bytes, verify_sidecar
+
+NOTE = "medsetu"  # key of our own note in the header of a safetensors file
+PICKLED = (".pt", ".pth", ".bin", ".ckpt", ".tar")
+_WRAPPERS = ("state_dict", "model_state_dict", "model")
+_PREFIXES = ("module.", "_orig_mod.")  # DistributedDataParallel and torch.compile
+
+State = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What a weights file holds.
+
+    Attributes:
+        state: Tensors by name.
+        sha256: Of the file's bytes.
+        note: What medsetu wrote beside the tensors; empty for files of others.
+    """
+
+    state: State
+    sha256: str
+    note: dict[str, Any] = field(default_factory=dict)
+
+
+def read_stored(path: Path, *, sha256: str | None = None) -> Stored:
+    """Read a weights file: .safetensors, or .pt, .pth, .bin, .ckpt with ``weights_only=True``.
+
+    The bytes are read once, compared with ``sha256``, with the ``.sha256`` file beside them and, in files of medsetu, with the digest in
+    the header; only then are they parsed.
+
+    Args:
+        path: The file.
+        sha256: Expected digest, or its first digits (at least 8); None when the caller knows none.
+
+    Returns:
+        Tensors on the CPU, the digest and medsetu's note.
+
+    Raises:
+        WeightError: The file is missing, of another kind, damaged, not the promised one, or would have to be executed to be read.
+    """
+    if not path.is_file():
+        raise WeightError(what="A weights file is missing", where=str(path), remedy="Correct the path")
+    if path.suffix != ".safetensors" and path.suffix not in PICKLED:
+        raise WeightError(
+            what=f"A file ending in '{path.suffix}' is not read as weights: it may hold a program",
+            where=str(path),
+            remedy="Save the state dict as .safetensors where the file was made, and give that",
+        )
+    try:
+        verify_sidecar(path)
+    except DataError as error:
+        raise WeightError(what=error.what, where=error.where, remedy="Fetch or write the weights again") from error
+    data = path.read_bytes()
+    digest = sha256_bytes(data)
+    if sha256 is not None and (len(sha256) < 8 or not digest.startswith(sha256.lower())):
+        raise WeightError(
+            what=f"The weights are not the promised ones: SHA-256 is {digest}, expected {sha256}",
+            where=str(path),
+            remedy="Fetch the file again from its publisher; change backbone.sha256 only if you trust this file",
+        )
+    if path.suffix == ".safetensors":
+        return _read_safetensors(data, path, digest)
+    return Stored(state=_tensors(_unpickle(data, path), path), sha256=digest)
+
+
+def state_digest(state: Mapping[str, Tensor], note: Mapping[str, Any]) -> str:
+    """Hash tensors and note together, independent of the file around them.
+
+    Args:
+        state: Tensors by name, on the CPU, contiguous.
+        note: Plain data; an own ``digest`` in it is left out.
+
+    Returns:
+        SHA-256, hexadecimal.
+
+    Example:
+        >>> one = {"a": torch.zeros(2)}
+        >>> state_digest(one, {}) == state_digest({"a": torch.tensor([0.0, 1.0])}, {})
+        False
+    """
+    plain = {key: value for key, value in note.items() if key != "digest"}
+    parts = [json.dumps(plain, sort_keys=True)]
+    for name in sorted(state):
+        tensor = state[name]
+        parts.append(f"{name} {tensor.dtype} {tuple(tensor.shape)} {sha256_bytes(tensor.numpy().tobytes())}")
+    return sha256_bytes("\n".join(parts).encode())
+
+
+def _read_safetensors(data: bytes, path: Path, digest: str) -> Stored:
+    try:
+        state = safetensors.torch.load(data)
+        length = int.from_bytes(data[:8], "little")
+        header = json.loads(data[8 : 8 + length]).get("__metadata__", {})
+        note = json.loads(header.get(NOTE, "{}"))
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise _damaged(path, error) from error
+    if note and note.get("digest") != state_digest(state, note):
+        raise WeightError(
+            what="The weights are damaged: they do not match the digest in their own header", where=str(path), remedy="Write them again"
+        )
+    return Stored(state=state, sha256=digest, note=note)
+
+
+def _unpickle(data: bytes, path: Path) -> object:
+    try:
+        return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, AttributeError, OSError, zipfile.BadZipFile) as error:
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> WeightError:
+    return WeightError(
+        what=f"The weights cannot be read without executing them, or are damaged ({type(error).__name__})",
+        where=str(path),
+        remedy="Save the state dict as .safetensors where the file was made, and give that",
+    )
+
+
+def _tensors(content: object, path: Path) -> State:
+    """Unwrap the usual training checkpoints down to tensors by name."""
+    for key in _WRAPPERS:
+        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
+            content = content[key]
+    state = {str(name): value for name, value in content.items() if isinstance(value, Tensor)} if isinstance(content, Mapping) else {}
+    if not state:
+        raise WeightError(what="The file holds no tensors by name", where=str(path), remedy="Save `model.state_dict()` and give that")
+    return {_without_prefix(name): value for name, value in state.items()}
+
+
+def _without_prefix(name: str) -> str:
+    for prefix in _PREFIXES:
+        name = name.removeprefix(prefix)
+    return name
