@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The general tool for metrics without a formula: resample patients, all models and metrics on the same resamples."""
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from medsetu.evaluation.delong import claim_note, seed_spread
+from medsetu.evaluation.interval import NAN, Estimate, Floats, check_level, join_notes
+from medsetu.evaluation.kernel import seed_weights
+from medsetu.evaluation.metric import Statistic
+from medsetu.evaluation.score import Ints, ScoreMatrix
+
+_BLOCK = 2_000_000  # weights held at once: 16 MB
+
+
+def patient_weights(cluster: ArrayLike, *, replicates: int, seed: int, strata: ArrayLike | None = None) -> Iterator[Floats]:
+    """Resample patients with replacement: how often each sample is drawn, in blocks of replicates.
+
+    Args:
+        cluster: (n,) patient of each sample as codes 0 to P - 1; cluster size 1 is the ordinary bootstrap.
+        replicates: Number of resamples.
+        seed: Seed of the draws.
+        strata: (P,) stratum of each patient; each stratum keeps its number of patients. None: one stratum.
+
+    Yields:
+        (b, n) sample weights; the rows of all blocks together number ``replicates``.
+
+    Example:
+        >>> next(patient_weights([0, 0, 1], replicates=2, seed=0)).shape
+        (2, 3)
+    """
+    codes = np.asarray(cluster, dtype=np.int64)
+    patients = int(codes.max(initial=-1)) + 1
+    groups = [np.arange(patients)] if strata is None else [np.flatnonzero(np.asarray(strata) == name) for name in np.unique(strata)]
+    rng = np.random.default_rng(seed)
+    size = max(1, _BLOCK // max(1, codes.size))
+    for start in range(0, replicates, size):
+        rows = min(size, replicates - start)
+        drawn = np.zeros((rows, patients))
+        for group in groups:
+            picks = rng.integers(0, group.size, (rows, group.size)) + np.arange(rows)[:, None] * group.size
+            drawn[:, group] = np.bincount(picks.ravel(), minlength=rows * group.size).reshape(rows, group.size)
+        yield drawn[:, codes]
+
+
+def patient_strata(label: Floats, cluster: Ints) -> Ints:
+    """Stratum of each patient: 1 with a positive image, 0 without.
+
+    Example:
+        >>> patient_strata(np.array([1.0, 0.0, 0.0]), np.array([0, 0, 1])).tolist()
+        [1, 0]
+    """
+    return (np.bincount(cluster, weights=label) > 0).astype(np.int64)
+
+
+def bootstrap(
+    matrix: ScoreMatrix,
+    statistic: Statistic,
+    *,
+    replicates: int = 2000,
+    seed: int = 0,
+    level: float = 0.95,
+    stratified: bool = False,
+    ranges: Mapping[str, tuple[float, float]] | None = None,
+) -> dict[str, Estimate]:
+    """Percentile intervals of several metrics by resampling patients; the value is the mean over models.
+
+    All models see the same resamples. Several seeds widen each replicate by s_seed / sqrt(K) times a Student's t draw with K - 1 degrees
+    of freedom, so that the interval holds patients and seeds.
+
+    Args:
+        matrix: Labels, scores, seeds and patients.
+        statistic: Metrics of one model under (B, n) weights.
+        replicates: Number of resamples; 0 gives values without intervals.
+        seed: Seed of the resamples.
+        level: Confidence level in (0, 1).
+        stratified: Resample patients with and without a positive image apart.
+        ranges: Possible range of a metric, to which the interval is cut; unbounded where absent.
+
+    Returns:
+        One estimate per metric; resamples in which a metric is undefined are left out and counted in the note.
+    """
+    counts = (matrix.n_patients, matrix.label.size, int(matrix.label.sum()))
+    shares = seed_weights(matrix.seed.size, seed=matrix.seed)
+    ones = np.ones((1, matrix.label.size))
+    single = [statistic(matrix.label, row, ones) for row in matrix.scores]
+    names = list(single[0])
+    by_model = {name: np.array([float(found[name][0]) for found in single]) for name in names}
+    strata = patient_strata(matrix.label, matrix.cluster) if stratified and matrix.label.size else None
+    draws: dict[str, list[Floats]] = {name: [] for name in names}
+    if matrix.label.size:
+        for weight in patient_weights(matrix.cluster, replicates=replicates, seed=seed, strata=strata):
+            found = [statistic(matrix.label, row, weight) for row in matrix.scores]
+            for name in names:
+                draws[name].append(shares @ np.stack([one[name] for one in found]))
+    method = f"{'stratified ' if stratified else ''}patient bootstrap, percentile, {replicates} replicates"
+    rng = np.random.default_rng([seed, 1])
+    result = {}
+    for name in names:
+        replicate = np.concatenate(draws[name]) if draws[name] else np.zeros(0)
+        ends, remark = percentile(widen(replicate, by_model[name], seed=matrix.seed, rng=rng), level=level, limits=(ranges or {}).get(name))
+        value = float(shares @ by_model[name])
+        note = join_notes(claim_note(np.unique(matrix.seed).size), remark if np.isfinite(value) else "undefined in this sample")
+        ends = ends if np.isfinite(value) else (NAN, NAN)
+        result[name] = Estimate(value, *ends, *counts, method if np.isfinite(ends[0]) else "", note)
+    return result
+
+
+def widen(replicate: Floats, values: Floats, *, seed: ArrayLike, rng: np.random.Generator) -> Floats:
+    """Add what the training seeds contribute to replicates of a mean over seeds.
+
+    Args:
+        replicate: (B,) replicates over patients.
+        values: (M,) value of each model.
+        seed: (M,) seed of each model.
+        rng: Source of the Student's t draws.
+
+    Returns:
+        (B,) replicates over patients and seeds; unchanged for one seed.
+    """
+    spread = seed_spread(values, seed=seed)
+    if spread.count < 2 or not spread.variance > 0:
+        return replicate
+    noise: Floats = np.sqrt(spread.variance) * rng.standard_t(spread.count - 1, replicate.size)
+    return replicate + noise
+
+
+def percentile(replicate: Floats, *, level: float, limits: tuple[float, float] | None = None) -> tuple[tuple[float, float], str]:
+    """Percentile interval of the defined replicates, and a remark when some are undefined.
+
+    Example:
+        >>> percentile(np.arange(101.0), level=0.5)
+        ((25.0, 75.0), '')
+    """
+    check_level(level)
+    defined = replicate[np.isfinite(replicate)]
+    if defined.size < max(1, replicate.size / 2):
+        return (NAN, NAN), "no interval: most resamples are undefined" if replicate.size else "no interval: no resamples asked for"
+    low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
+    if limits is not None:
+        low, high = np.clip([low, high], *limits)
+    missing = 1 - defined.size / replicate.size
+    return (float(low), float(high)), f"{missing:.1%} of resamples undefined and left out" if missing else ""
