@@ -147,7 +147,7 @@ class NihChestXray14:
 
 def _trim(line: list[str], *, width: int) -> list[str]:
     """Drop the empty field that the edition of 2017 writes after the last comma of each line."""
-    return line[:-1] if len(line) == width + 1 and not line[-1] else line
+    return line[:-1] if len(line) == width + 1 and line[-1:] == [""] else line
 
 
 def _labels(text: str, *, where: str) -> list[float]:
