@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The data of one training stage as a Lightning data module: one training loader, one validation loader per watched side."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from pytorch_lightning import LightningDataModule
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from medsetu.core.errors import ConfigError, DataError
+from medsetu.core.label import check_findings
+from medsetu.core.sample import DOMAINS
+from medsetu.core.table import finding_columns
+from medsetu.data.cache import Images, open_images
+from medsetu.data.loader import Batch, PlainBatches, RandomBatches, ResumableLoader, Rows, plain_loader
+from medsetu.data.pipeline import InputSpec
+from medsetu.data.plan import DataPlan, TrainOn
+from medsetu.data.prepare import Source
+from medsetu.data.sampler import EpochBatches, make_order
+
+MINIMUM_TRAIN = 4
+_LOG = logging.getLogger(__name__)
+
+
+class StageDataModule(LightningDataModule):
+    """Rows of a manifest as batches of one stage.
+
+    Args:
+        manifest: MANIFEST_COLUMNS and one column per finding.
+        assignment: ``sample_id`` -> ``train``, ``val`` or ``test``; samples that are not in it are left out.
+        findings: Findings of the stage, in head order.
+        train_on: Side and releases whose ``train`` rows with a known label are learned from.
+        watch: Name -> side and releases whose ``val`` rows are watched; the side of ``train_on`` selects and may not be empty.
+        spec: What the network wants to see.
+        plan: How rows become batches.
+        seed: Seed of order and augmentation, at least 0.
+
+    Raises:
+        ConfigError: A finding or side is unknown.
+        DataError: Too few training samples, a finding with one class, or nothing to select on.
+    """
+
+    def __init__(
+        self,
+        manifest: pd.DataFrame,
+        assignment: pd.Series,
+        *,
+        findings: Sequence[str],
+        train_on: TrainOn,
+        watch: Mapping[str, TrainOn],
+        spec: InputSpec,
+        plan: DataPlan,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        check_findings(findings, finding_columns(manifest), where="Findings of the stage")
+        self.findings = tuple(findings)
+        self.spec = spec
+        self.plan = plan
+        self.seed = seed
+        split = manifest["sample_id"].map(assignment)
+        self.train_rows = self._labelled(manifest[split == "train"], train_on)
+        watched = {name: self._labelled(manifest[split == "val"], rows) for name, rows in watch.items()}
+        self.val_rows = {name: rows for name, rows in watched.items() if len(rows)}
+        self._refuse_unfit({name: len(rows) for name, rows in watched.items() if watch[name].side == train_on.side})
+        for name in watched.keys() - self.val_rows.keys():
+            _LOG.warning("No validation row of '%s' has a known label of %s: it is not watched", name, ", ".join(findings))
+        self._images: Images | None = None
+
+    @property
+    def val_names(self) -> tuple[str, ...]:
+        """Name of each validation loader."""
+        return tuple(self.val_rows)
+
+    @property
+    def train_labels(self) -> Tensor:
+        """(N, L) float32 labels of the training rows, NaN unknown."""
+        return Rows.of(self.train_rows, self.findings).label
+
+    def prepare_data(self) -> None:
+        """Fill the cache with all images of the stage."""
+        self._opened()
+
+    def train_dataloader(self) -> ResumableLoader:
+        """Load the training rows, shuffled and changed at random as a function of (seed, epoch, sample)."""
+        if self.trainer is not None and self.trainer.world_size > 1:
+            raise ConfigError(what="One run trains on one device", where="Trainer with several processes", remedy="Set trainer.devices=1")
+        rows = np.arange(len(self.train_rows), dtype=np.int64)
+        dataset = RandomBatches(
+            self._opened().subset(rows),
+            Rows.of(self.train_rows, self.findings),
+            spec=self.spec,
+            augment=self.plan.augment,
+            seed=self.seed,
+        )
+        order = make_order(self.plan.sampler, self.train_rows, findings=self.findings, seed=self.seed)
+        batches = EpochBatches(order, batch_size=self.plan.batch_size)
+        return ResumableLoader(dataset, batches, workers=self.plan.workers, pin_memory=self.plan.pin_memory)
+
+    def val_dataloader(self) -> list[DataLoader[Batch]]:
+        """One loader per name in ``val_names``, in that order."""
+        loaders, start = [], len(self.train_rows)
+        for rows in self.val_rows.values():
+            images = self._opened().subset(np.arange(start, start + len(rows), dtype=np.int64))
+            loaders.append(self._plain(images, rows))
+            start += len(rows)
+        return loaders
+
+    def loader_for(self, frame: pd.DataFrame) -> DataLoader[Batch]:
+        """Load any manifest rows once, in their order, without random changes.
+
+        Args:
+            frame: Manifest rows; a finding without a column is unknown.
+
+        Returns:
+            The loader.
+        """
+        return self._plain(self._open(frame), frame)
+
+    def _plain(self, images: Images, frame: pd.DataFrame) -> DataLoader[Batch]:
+        dataset = PlainBatches(images, Rows.of(frame, self.findings), spec=self.spec)
+        return plain_loader(dataset, batch_size=self.plan.eval_batch_size, workers=self.plan.workers, pin_memory=self.plan.pin_memory)
+
+    def _opened(self) -> Images:
+        if self._images is None:
+            self._images = self._open(pd.concat([self.train_rows, *self.val_rows.values()]))
+        return self._images
+
+    def _open(self, frame: pd.DataFrame) -> Images:
+        return open_images(
+            sources(frame),
+            self.plan.pipeline(self.spec),
+            folder=Path(self.plan.cache),
+            workers=self.plan.build_workers,
+            memory_limit_gib=self.plan.memory_limit_gib,
+            progress=self.plan.progress,
+        )
+
+    def _labelled(self, rows: pd.DataFrame, wanted: TrainOn) -> pd.DataFrame:
+        if wanted.side not in DOMAINS:
+            raise ConfigError(what=f"'{wanted.side}' is not a side", where="Stage", value=wanted.side, allowed=DOMAINS)
+        rows = rows[rows["domain"] == wanted.side]
+        if wanted.releases:
+            rows = rows[rows["release"].isin(list(wanted.releases))]
+        return rows[rows[list(self.findings)].notna().any(axis=1)]
+
+    def _refuse_unfit(self, selecting: Mapping[str, int]) -> None:
+        """Refuse before the first batch what cannot be learned from or selected on."""
+        count = len(self.train_rows)
+        if count < MINIMUM_TRAIN:
+            raise DataError(
+                what=f"{count} training samples have a known label, and at least {MINIMUM_TRAIN} are needed",
+                where=f"Findings {', '.join(self.findings)}",
+                remedy="Add labelled samples, or choose another side, release or finding",
+            )
+        for finding in self.findings:
+            positive, known = int((self.train_rows[finding] == 1).sum()), int(self.train_rows[finding].notna().sum())
+            if positive in (0, known):
+                raise DataError(
+                    what=f"The training samples show one class: {positive} of {known} known labels are positive",
+                    where=f"Finding {finding}",
+                    remedy="Add samples of the other class, or leave the finding out",
+                )
+        for name, rows in selecting.items():
+            if rows == 0:
+                raise DataError(
+                    what="No validation sample has a known label, so no weights can be chosen",
+                    where=f"Validation of '{name}', findings {', '.join(self.findings)}",
+                    remedy="Enlarge manifest.val, or choose another release or finding",
+                )
+
+
+def sources(frame: pd.DataFrame) -> list[Source]:
+    """Find the image file of each manifest row."""
+    columns = (frame["sample_id"].astype(str), frame["root"].astype(str), frame["path"].astype(str), frame["sha256"].astype(str))
+    return [Source(sample, Path(root) / path, sha256) for sample, root, path, sha256 in zip(*columns, strict=True)]
