@@ -82,7 +82,6 @@ def bootstrap(
     Returns:
         One estimate per metric; resamples in which a metric is undefined are left out and counted in the note.
     """
-    counts = (matrix.n_patients, matrix.label.size, int(matrix.label.sum()))
     shares = seed_weights(matrix.seed.size, seed=matrix.seed)
     ones = np.ones((1, matrix.label.size))
     single = [statistic(matrix.label, row, ones) for row in matrix.scores]
@@ -102,9 +101,9 @@ def bootstrap(
         replicate = np.concatenate(draws[name]) if draws[name] else np.zeros(0)
         ends, remark = percentile(widen(replicate, by_model[name], seed=matrix.seed, rng=rng), level=level, limits=(ranges or {}).get(name))
         value = float(shares @ by_model[name])
-        note = join_notes(claim_note(np.unique(matrix.seed).size), remark if np.isfinite(value) else "undefined in this sample")
+        note = join_notes(claim_note(matrix.n_seeds), remark if np.isfinite(value) else "undefined in this sample")
         ends = ends if np.isfinite(value) else (NAN, NAN)
-        result[name] = Estimate(value, *ends, *counts, method if np.isfinite(ends[0]) else "", note)
+        result[name] = Estimate(value, *ends, *matrix.counts, method if np.isfinite(ends[0]) else "", note)
     return result
 
 

@@ -15,10 +15,11 @@ from medsetu.evaluation.plan import SCORE_KINDS
 from medsetu.evaluation.score import Ints, ScoreMatrix, check_probability
 
 _STEPS = 30
+_CONVERGED = 1e-4  # size of the last step; Newton's error is its square
 _SEPARATED = 50.0  # a slope beyond this means the classes do not overlap
 
 
-def recalibration(label: Floats, score: Floats, weight: Floats, *, start: tuple[float, float] = (0.0, 1.0)) -> Statistics:
+def recalibration(label: Floats, score: Floats, weight: Floats) -> Statistics:
     """Calibration intercept (slope fixed at 1) and slope (intercept free) by logistic regression on the logit of the score.
 
     Cox 1958; Van Calster 2019. Newton's method on all weight rows together. Perfect calibration is intercept 0, slope 1.
@@ -27,7 +28,6 @@ def recalibration(label: Floats, score: Floats, weight: Floats, *, start: tuple[
         label: (n,) 1 or 0.
         score: (n,) probabilities; exactly 0 and 1 are moved ``CLIP`` inside.
         weight: (B, n) sample weights.
-        start: Intercept and slope to start from; a good start saves steps.
 
     Returns:
         ``calibration_intercept`` and ``calibration_slope``, (B,) each; NaN where a class is absent or the classes are separated.
@@ -35,22 +35,26 @@ def recalibration(label: Floats, score: Floats, weight: Floats, *, start: tuple[
     x = special.logit(np.clip(score, CLIP, 1 - CLIP))
     total, positive = weight.sum(axis=1), weight @ label
     usable = (positive > 0) & (positive < total)
-    large = _newton(x, label, weight, start=(start[0], 1.0), free_slope=False)
-    slope = _newton(x, label, weight, start=start, free_slope=True)
-    return {"calibration_intercept": np.where(usable, large[0], NAN), "calibration_slope": np.where(usable, slope[1], NAN)}
+    everyone = np.ones((1, label.size))
+    found = []
+    for free in (False, True):  # the whole sample first: a good start saves steps in every resample
+        a, b = _newton(x, label, everyone, start=(0.0, 1.0), free_slope=free)
+        start = (float(a[0]), float(b[0])) if np.isfinite(a[0]) else (0.0, 1.0)
+        found.append(_newton(x, label, weight, start=start, free_slope=free)[int(free)])
+    return {"calibration_intercept": np.where(usable, found[0], NAN), "calibration_slope": np.where(usable, found[1], NAN)}
 
 
 def _newton(x: Floats, label: Floats, weight: Floats, *, start: tuple[float, float], free_slope: bool) -> tuple[Floats, Floats]:
     a, b = np.full(weight.shape[0], start[0]), np.full(weight.shape[0], start[1])
-    score_a, score_b = weight @ label, weight @ (label * x)
-    squared = x**2
+    powers = np.stack([np.ones_like(x), x, x**2], axis=1)
+    target = weight @ (label[:, None] * powers[:, :2])
     last = np.full(a.shape, np.inf)
     for _ in range(_STEPS):
         fitted = special.expit(a[:, None] + b[:, None] * x)
         mass = weight * fitted
-        gradient_a, gradient_b = score_a - mass.sum(axis=1), score_b - mass @ x
+        gradient_a, gradient_b = (target - mass @ powers[:, :2]).T
         mass *= 1 - fitted
-        aa, ab, bb = mass.sum(axis=1), mass @ x, mass @ squared
+        aa, ab, bb = (mass @ powers).T
         if free_slope:
             determinant = aa * bb - ab**2
             step_a, step_b = ratio(bb * gradient_a - ab * gradient_b, determinant), ratio(aa * gradient_b - ab * gradient_a, determinant)
@@ -58,9 +62,9 @@ def _newton(x: Floats, label: Floats, weight: Floats, *, start: tuple[float, flo
             step_a, step_b = ratio(gradient_a, aa), np.zeros_like(a)
         last = np.abs(step_a) + np.abs(step_b)
         a, b = a + np.clip(np.nan_to_num(step_a), -5, 5), b + np.clip(np.nan_to_num(step_b), -5, 5)
-        if not (last > 1e-8).any():
+        if not (last > _CONVERGED).any():
             break
-    found = (last <= 1e-6) & (np.abs(b) < _SEPARATED)
+    found = (last <= _CONVERGED) & (np.abs(b) < _SEPARATED)
     return np.where(found, a, NAN), np.where(found, b, NAN)
 
 

@@ -88,11 +88,11 @@ def estimate_from(parts: KernelParts, *, seed: ArrayLike | None = None, level: f
             parts.positive_patients,
             negatives=parts.negative_patients,
             extra=spread.variance,
-            df=_freedom(variance, np.inf, spread),
+            df=satterthwaite(variance, np.inf, spread=spread),
             level=level,
         )
         return _estimate(parts, value, ends, _named("newcombe-5", parts, spread), claim_note(spread.count))
-    freedom = _freedom(variance, float(mean.degrees()[0]), spread)
+    freedom = satterthwaite(variance, float(mean.degrees()[0]), spread=spread)
     ends = logit_interval(value, variance + spread.variance, df=freedom, level=level)
     name = "logit-obuchowski-t" if parts.n_patients < parts.n_samples else "logit-delong-t"
     return _estimate(parts, value, ends, _named(name, parts, spread), claim_note(spread.count))
@@ -276,8 +276,21 @@ def delong_test(parts: KernelParts, *, contrasts: ArrayLike) -> tuple[float, int
     return chi2, rank, float(special.chdtrc(rank, chi2))
 
 
-def _freedom(variance: float, df: float, spread: SeedSpread) -> float:
-    """Satterthwaite degrees of freedom of patient variance + seed variance."""
+def satterthwaite(variance: float, df: float, *, spread: SeedSpread) -> float:
+    """Degrees of freedom of a patient variance plus the variance the seeds add.
+
+    Args:
+        variance: Patient variance.
+        df: Its degrees of freedom; infinite for a known variance.
+        spread: Seed means; one seed adds nothing.
+
+    Returns:
+        Degrees of freedom, between the smaller of the two and their sum.
+
+    Example:
+        >>> satterthwaite(1.0, 20.0, spread=seed_spread([0.9]))
+        20.0
+    """
     total = variance + spread.variance
     parts = variance**2 / df + (spread.variance**2 / (spread.count - 1) if spread.count > 1 else 0.0)
     return total**2 / parts if parts > 0 else np.inf

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """From the long table of predictions to the matrix of scores that every metric reads, checked once."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -22,7 +23,7 @@ class ScoreMatrix:
         label: (n,) 1.0 or 0.0.
         scores: (M, n) finite scores, one row per model.
         seed: (M,) training seed of each model; folds of one seed share it.
-        cluster: (n,) patient of each sample as codes 0 to P - 1.
+        patient: (n,) name of each sample's patient, or of the image itself where there is none.
         sample_id: (n,) names of the samples.
         model: (M,) name of each row, "<seed>" or "<seed>/<fold>".
         fold: (M, n) fold of the model that scored each sample; -1 when there are none.
@@ -32,16 +33,31 @@ class ScoreMatrix:
     label: Floats
     scores: Floats
     seed: Ints
-    cluster: Ints
+    patient: NDArray[np.str_]
     sample_id: NDArray[np.str_]
-    model: tuple[str, ...] = ()
-    fold: Ints = field(default_factory=lambda: np.full((1, 1), -1, dtype=np.int64))
+    model: tuple[str, ...]
+    fold: Ints
     note: str = ""
+
+    @cached_property
+    def cluster(self) -> Ints:
+        """(n,) patient of each sample as codes 0 to P - 1, in the order of the sorted names."""
+        return np.unique(self.patient, return_inverse=True)[1].astype(np.int64)
 
     @property
     def n_patients(self) -> int:
         """Number of patients, or of images where no patient ids exist."""
-        return int(np.unique(self.cluster).size)
+        return int(self.cluster.max(initial=-1)) + 1
+
+    @property
+    def counts(self) -> tuple[int, int, int]:
+        """Patients, samples and positive samples."""
+        return self.n_patients, self.label.size, int(self.label.sum())
+
+    @property
+    def n_seeds(self) -> int:
+        """Number of training seeds K."""
+        return int(np.unique(self.seed).size)
 
     def take(self, rows: ArrayLike) -> "ScoreMatrix":
         """Keep some samples.
@@ -50,13 +66,16 @@ class ScoreMatrix:
             rows: (n,) boolean mask, or positions.
 
         Returns:
-            The smaller matrix, clusters numbered anew.
+            The smaller matrix.
         """
         kept = np.arange(self.label.size)[np.asarray(rows)]
-        codes = np.unique(self.cluster[kept], return_inverse=True)[1]
-        fold = np.broadcast_to(self.fold, self.scores.shape)[:, kept]
-        return ScoreMatrix(
-            self.label[kept], self.scores[:, kept], self.seed, codes.astype(np.int64), self.sample_id[kept], self.model, fold, self.note
+        return replace(
+            self,
+            label=self.label[kept],
+            scores=self.scores[:, kept],
+            patient=self.patient[kept],
+            sample_id=self.sample_id[kept],
+            fold=self.fold[:, kept],
         )
 
 
@@ -173,7 +192,7 @@ def score_matrix(predictions: pd.DataFrame, *, finding: str | None = None) -> Sc
         label=facts["label"].to_numpy(dtype=np.float64),
         scores=np.ascontiguousarray(wide.to_numpy(dtype=np.float64).T),
         seed=np.array([int(key[0]) for key in models], dtype=np.int64),
-        cluster=np.unique(patient.to_numpy(dtype=str), return_inverse=True)[1].astype(np.int64),
+        patient=patient.to_numpy(dtype=str),
         sample_id=wide.index.to_numpy(dtype=str),
         model=tuple("/".join(str(int(part)) for part in key) for key in models),
         fold=folds.to_numpy(dtype=np.int64).T,
@@ -204,9 +223,9 @@ def _left_out(count: int, why: str) -> str:
 
 
 def _empty(note: str) -> ScoreMatrix:
-    none = np.zeros(0)
+    names = np.array([], dtype=str)
     return ScoreMatrix(
-        none, np.zeros((1, 0)), np.zeros(1, dtype=np.int64), np.zeros(0, dtype=np.int64), np.array([], dtype=str), ("0",), note=note
+        np.zeros(0), np.zeros((1, 0)), np.zeros(1, dtype=np.int64), names, names, ("0",), np.zeros((1, 0), dtype=np.int64), note
     )
 
 
