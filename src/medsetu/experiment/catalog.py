@@ -63,8 +63,8 @@ def _known(key: str, value: str, allowed: Sequence[str]) -> None:
 
 def _list(cards: Sequence[Card]) -> RenderableType:
     table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold", pad_edge=False)
-    table.add_column("name", width=28, no_wrap=True)
-    table.add_column("country", width=9, no_wrap=True)
+    table.add_column("name", width=29, no_wrap=True)
+    table.add_column("country", width=8, no_wrap=True)
     table.add_column("type", width=4)
     table.add_column("images", width=8, justify="right")
     table.add_column("licence", width=15, no_wrap=True)

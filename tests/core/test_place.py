@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The configuration is found in a checkout and in a wheel, and its absence is said."""
+
+import pytest
+
+from medsetu.core import place
+from medsetu.core.errors import ResourceError
+from medsetu.core.place import config_folder
+
+
+def test_a_copy_of_medsetu_has_its_configuration():
+    assert (config_folder() / "catalog" / "nitrd.yaml").is_file()
+
+
+def test_the_wheel_comes_before_the_checkout(tmp_path, monkeypatch):
+    package = tmp_path / "src" / "medsetu"
+    monkeypatch.setattr(place, "_PACKAGE", package)
+    (tmp_path / "configs").mkdir()
+    package.mkdir(parents=True)
+    assert config_folder() == tmp_path / "configs"
+    (package / "configs").mkdir()
+    assert config_folder() == package / "configs"
+
+
+def test_an_incomplete_installation_is_said(tmp_path, monkeypatch):
+    monkeypatch.setattr(place, "_PACKAGE", tmp_path / "src" / "medsetu")
+    with pytest.raises(ResourceError, match="Install medsetu again"):
+        config_folder()
