@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The verb ``prepare``: from release folders to a frozen manifest, and what the terminal says of it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.console import Console, Group
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from medsetu.experiment.journal import journal
+from medsetu.manifest.build import build
+from medsetu.manifest.flow import ANALYSED, fold_sizes, is_crossfitted, participant_flow, split_table
+from medsetu.manifest.frozen import freeze
+from medsetu.manifest.plan import SplitPlan
+from medsetu.manifest.prepared import Prepared
+from medsetu.recipe.check import check_recipe
+from medsetu.recipe.recipe import Recipe, build_recipe
+from medsetu.release.base import Release
+
+FEW_FINDINGS = 4  # a release with more findings shows their range instead of one row each
+
+
+def main(config: Mapping[str, Any]) -> None:
+    """Prepare the manifest of a recipe and show it.
+
+    Args:
+        config: Resolved configuration of ``configs/prepare.yaml``; ``workers`` 0 takes one process per core.
+
+    Raises:
+        MedsetuError: Whatever the recipe or a release refuses.
+    """
+    recipe = build_recipe(config)
+    with journal():
+        check_recipe(recipe)
+        prepared = prepare_recipe(recipe, workers=int(config["workers"]) or None)
+    console = Console()
+    console.print(summary(prepared))
+    console.print(Text(f"Frozen in {manifest_folder(recipe)}", overflow="fold"))
+
+
+def manifest_folder(recipe: Recipe) -> Path:
+    """Say where the manifest of a recipe is frozen."""
+    return recipe.paths["work"] / "manifest" / recipe.name
+
+
+def prepare_recipe(recipe: Recipe, *, workers: int | None = None) -> Prepared:
+    """Prepare the manifest of a recipe; results per file are shared by all recipes of a work folder.
+
+    Args:
+        recipe: The recipe.
+        workers: Processes that open files; None takes one per usable core.
+
+    Returns:
+        The frozen manifest.
+
+    Raises:
+        MedsetuError: As ``prepare``.
+    """
+    sides = {side: list(releases.values()) for side, releases in recipe.sides.items()}
+    folder, cache = manifest_folder(recipe), recipe.paths["work"] / "scan"
+    return prepare(sides, plan=recipe.manifest, seed=recipe.split_seed, folder=folder, workers=workers, cache=cache)
+
+
+def prepare(
+    sides: Mapping[str, Sequence[Release]],
+    *,
+    plan: SplitPlan,
+    seed: int,
+    folder: Path,
+    workers: int | None = None,
+    cache: Path | None = None,
+) -> Prepared:
+    """Build the manifest and freeze it, or verify that the frozen one still holds.
+
+    Args:
+        sides: Releases by side: global, local, external.
+        plan: What the recipe chose.
+        seed: Seed of the splits.
+        folder: Where the manifest is frozen.
+        workers: Processes that open files; None takes one per usable core.
+        cache: Where results per file are kept; the subfolder ``scan`` when None.
+
+    Returns:
+        The frozen manifest; ``facts["reused"]`` tells whether it was there before.
+
+    Raises:
+        ConfigError: A side or a setting is wrong.
+        DataError: Files, labels or sizes do not allow the study, or another content is frozen in the folder.
+        LeakageError: A patient or picture stands on two sides.
+        ResourceError: The folder cannot be written.
+    """
+    built = build(sides, plan=plan, seed=seed, workers=workers, folder=folder, cache=cache or folder / "scan")
+    frozen, reused = freeze(built, folder)
+    now = {name: built.facts[name] for name in ("files_read", "files_known", "read_seconds", "images_per_s", "cores_used_share", "cores")}
+    return replace(frozen, facts=frozen.facts | now | {"reused": reused})
+
+
+def summary(prepared: Prepared) -> Group:
+    """Lay out the participant flow, the splits and the notes for a terminal.
+
+    Args:
+        prepared: A manifest.
+
+    Returns:
+        What ``rich.console.Console.print`` can show.
+    """
+    facts = prepared.facts
+    fate = "unchanged, the frozen splits are used again" if facts.get("reused") else "frozen"
+    speed = _speed(facts.get("files_read", 0), facts.get("files_known", 0), facts.get("images_per_s"), facts.get("cores_used_share"))
+    notes = [Text(f"- {note}") for note in prepared.notes]
+    head = Text(f"Manifest {prepared.fingerprint[:12]} {fate}. {speed}")
+    return Group(head, _flow_view(participant_flow(prepared)), _split_view(prepared), *_fold_lines(prepared), *notes)
+
+
+def _speed(read: int, known: int, rate: float | None, share: float | None) -> str:
+    if not read:
+        return f"{known} images were known from before."
+    return f"{read} images read ({rate:.0f}/s, {share:.0%} of the cores used), {known} known from before."
+
+
+def _flow_view(flow: pd.DataFrame) -> Table:
+    view = Table(title="Participant flow", title_justify="left")
+    for name in ("side", "release", "step", "reason"):
+        view.add_column(name)
+    view.add_column("samples", justify="right")
+    for _, row in flow.iterrows():
+        step = f"[bold]{row['step']}[/bold]" if row["step"] == ANALYSED else str(row["step"])
+        view.add_row(str(row["domain"]), escape(str(row["release"])), step, escape(str(row["reason"])), str(row["samples"]))
+    return view
+
+
+def _split_view(prepared: Prepared) -> Table:
+    view = Table(title="Samples, units and findings", title_justify="left")
+    for name in ("side", "release", "split", "samples", "patients", "finding", "present", "absent", "unknown"):
+        view.add_column(name, justify="right" if name in ("samples", "patients", "present", "absent", "unknown") else "left")
+    for (domain, release, part), rows in split_table(prepared).groupby(["domain", "release", "split"], sort=False):
+        first = rows.iloc[0]
+        patients = str(first["groups"]) if first["unit"] == "patient" else "image-level"
+        head = [str(domain), escape(str(release)), str(part), str(first["samples"]), patients]
+        for number, line in enumerate(_finding_lines(rows)):
+            view.add_row(*(head if number == 0 else [""] * len(head)), *line)
+    return view
+
+
+def _finding_lines(rows: pd.DataFrame) -> list[list[str]]:
+    counts = ["present", "absent", "unknown"]
+    if len(rows) <= FEW_FINDINGS:
+        return [[escape(str(row["finding"])), *(str(row[name]) for name in counts)] for _, row in rows.iterrows()]
+    return [[f"{len(rows)} findings", *(f"{rows[name].min()} to {rows[name].max()}" for name in counts)]]
+
+
+def _fold_lines(prepared: Prepared) -> list[Text]:
+    lines = []
+    for domain, rows in fold_sizes(prepared).groupby("domain"):
+        if is_crossfitted(prepared, str(domain)):
+            parts = ", ".join(f"{row['split']} {row['smallest']} to {row['largest']}" for _, row in rows.iterrows())
+            lines.append(Text(f"The {domain} side is cross-fitted in {rows['cells'].iloc[0]} cells; samples per cell: {parts}."))
+    return lines

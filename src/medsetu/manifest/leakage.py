@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The same patient or picture twice: found within and across releases, kept together, and never on two sides."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+
+from medsetu.core.errors import LeakageError
+from medsetu.core.sample import EXTERNAL, GLOBAL, LOCAL
+from medsetu.core.table import finding_columns
+from medsetu.manifest.plan import Similarity
+from medsetu.manifest.prepared import DUPLICATE_COLUMNS, FIXED, removed, stack
+from medsetu.manifest.similarity import HASH_BITS, THUMBNAIL, candidate_pairs, fine_structure, pairwise
+
+UNCONFIRMED = 4  # bits: 1 of 796,953 pairs of distinct chest films is as close as this, so a hash alone may be believed
+PRECEDENCE = (GLOBAL, LOCAL, EXTERNAL)  # a sample leaves the earlier side when the later one has it too
+
+EXACT, NEAR, INVERTED = "exact", "near", "inverted"
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What remains after duplicates were dealt with.
+
+    Attributes:
+        manifest: Remaining samples with ``group_id``.
+        quarantine: Pairs of equal files with contradicting labels.
+        excluded: Copies, and samples that stand on a later side too.
+        duplicates: All pairs, with what was done.
+    """
+
+    manifest: pd.DataFrame
+    quarantine: pd.DataFrame
+    excluded: pd.DataFrame
+    duplicates: pd.DataFrame
+
+
+def find_pairs(manifest: pd.DataFrame, thumbnails: NDArray[np.float16], *, near: Similarity) -> pd.DataFrame:
+    """Find equal files by SHA-256 and near duplicates by perceptual hash, confirmed on the thumbnails.
+
+    Args:
+        manifest: Rows with ``sample_id``, ``sha256`` and ``phash``.
+        thumbnails: (n, 32, 32), in row order.
+        near: When two pictures count as near duplicates.
+
+    Returns:
+        ``a, b, kind, distance, correlation, action`` with an empty action; equal files are paired with the first of them only.
+    """
+    first = manifest.groupby("sha256", sort=False)["sample_id"].transform("first")
+    copies = manifest["sample_id"] != first
+    exact = pd.DataFrame({"a": first[copies], "b": manifest.loc[copies, "sample_id"], "kind": EXACT, "distance": 0, "correlation": 1.0})
+    single = np.flatnonzero(~copies.to_numpy())
+    hashes = np.array([int(text, 16) for text in manifest["phash"].iloc[single]], dtype=np.uint64)
+    fine = fine_structure(thumbnails)
+    found = [exact]
+    for left, right, bits in candidate_pairs(hashes, distance=near.distance):
+        alike = pairwise(fine[single[left]], fine[single[right]])
+        negative = bits > HASH_BITS // 2
+        sure = np.where(negative, -alike, alike) >= near.correlation
+        names = [manifest["sample_id"].iloc[single[side[sure]]].to_numpy() for side in (left, right)]
+        kind = np.where(negative[sure], INVERTED, NEAR)
+        distance = np.where(negative[sure], HASH_BITS - bits[sure].astype(np.int64), bits[sure])
+        found.append(pd.DataFrame({"a": names[0], "b": names[1], "kind": kind, "distance": distance, "correlation": alike[sure]}))
+    pairs = pd.concat([table for table in found if len(table)] or [exact], ignore_index=True)
+    return pairs.assign(action="").astype({"distance": "int64", "correlation": "float64"})[list(DUPLICATE_COLUMNS)]
+
+
+def group(manifest: pd.DataFrame, pairs: pd.DataFrame) -> pd.Series:
+    """Name the unit that never straddles splits: samples joined by patient, study or duplicate.
+
+    Args:
+        manifest: Rows with ``sample_id``, ``patient_id`` and ``study_id`` (both may be missing).
+        pairs: Duplicates ``a, b``.
+
+    Returns:
+        Group of each row: the smallest patient id (study id, sample id where there is none) in it.
+
+    Example:
+        >>> rows = pd.DataFrame({"sample_id": ["1", "2", "3"], "patient_id": ["p", "p", None], "study_id": None})
+        >>> group(rows, pd.DataFrame({"a": ["2"], "b": ["3"]})).tolist()
+        ['p', 'p', 'p']
+    """
+    position = pd.Series(np.arange(len(manifest)), index=manifest["sample_id"])
+    links = [(position[pairs["a"]].to_numpy(), position[pairs["b"]].to_numpy())]
+    for column in ("patient_id", "study_id"):
+        known = np.flatnonzero(manifest[column].notna())
+        first = pd.Series(known).groupby(manifest[column].iloc[known].to_numpy()).transform("first").to_numpy()
+        links.append((known, first.astype(np.intp)))
+    rows, columns = (np.concatenate(side) for side in zip(*links, strict=True))
+    graph = coo_matrix((np.ones(len(rows)), (rows, columns)), shape=(len(manifest), len(manifest)))
+    _, component = connected_components(graph, directed=False)
+    name = manifest["patient_id"].fillna(manifest["study_id"]).fillna(manifest["sample_id"])
+    order = pd.DataFrame({"component": component, "nameless": manifest["patient_id"].isna().to_numpy(), "name": name.to_numpy()})
+    best = order.sort_values(["component", "nameless", "name"]).groupby("component")["name"].first()
+    return pd.Series(best.reindex(component).to_numpy(), index=manifest.index, dtype=name.dtype)
+
+
+def settle(manifest: pd.DataFrame, pairs: pd.DataFrame, *, overlap: str) -> Settled:
+    """Decide on every duplicate.
+
+    Equal files with contradicting labels are quarantined, all of them. A patient or picture that stands on two sides leaves the earlier one
+    (global before local before external) with all films of its group. Of equal files on one side the first stays. Near duplicates stay,
+    in one group.
+
+    Args:
+        manifest: Samples of all sides.
+        pairs: Result of ``find_pairs``.
+        overlap: "remove" or "refuse" what stands on two sides.
+
+    Returns:
+        What remains, and what was decided.
+
+    Raises:
+        LeakageError: One patient id is used on two sides, or pictures are and ``overlap`` is "refuse".
+    """
+    _refuse_shared_patients(manifest)
+    manifest = manifest.assign(group_id=group(manifest, pairs))
+    contradicting = _contradicting(manifest)
+    later = _on_a_later_side(manifest.loc[~contradicting])
+    if overlap == "refuse" and (later != "").any():
+        shared = later[later != ""]
+        raise LeakageError(
+            rule="A picture stands on two sides",
+            splits=sorted(set(manifest.loc[shared.index, "domain"]) | set(shared)),
+            count=len(shared),
+            sample_ids=manifest.loc[shared.index, "sample_id"].tolist(),
+        )
+    leaving = manifest.loc[later[later != ""].index]
+    excluded = [removed(rows, f"duplicate, or patient of a duplicate, of a {side} sample") for side, rows in leaving.groupby(later)]
+    rest = manifest.loc[~contradicting].drop(index=leaving.index)
+    copies = rest["sha256"].duplicated()
+    excluded.append(removed(rest.loc[copies], "exact copy of another sample"))
+    quarantine = removed(manifest.loc[contradicting], "equal files with contradicting labels")
+    left_out = stack(excluded)
+    actions = pd.concat([left_out, quarantine]).set_index("sample_id")["reason"]
+    return Settled(rest.loc[~copies], quarantine, left_out, _with_actions(pairs, actions))
+
+
+def check_overlap(manifest: pd.DataFrame, splits: "pd.DataFrame | pd.Series[str]") -> None:
+    """Refuse a manifest in which a group or a patient stands on two sides, or in two parts of one split.
+
+    Args:
+        manifest: Rows with ``sample_id, domain, group_id, patient_id``.
+        splits: Splits table, or one cell of it (sample_id -> split).
+
+    Raises:
+        LeakageError: Something straddles.
+    """
+    facts = manifest[["sample_id", "group_id", "patient_id", "domain"]]
+    if isinstance(splits, pd.Series):
+        one = splits.rename("split").rename_axis("sample_id").reset_index()
+        splits = one.assign(repeat=FIXED, fold=FIXED)
+    rows = splits[["sample_id", "repeat", "fold", "split"]].merge(facts, on="sample_id", how="left")
+    for unit in ("group_id", "patient_id"):
+        _refuse_straddling(manifest, unit=unit, keys=[], part="domain")
+        _refuse_straddling(rows, unit=unit, keys=["domain", "repeat", "fold"], part="split")
+
+
+def tag_seen(manifest: pd.DataFrame, known: Mapping[str, pd.DataFrame]) -> pd.Series:
+    """Say which samples weights may have seen in pretraining.
+
+    Args:
+        manifest: Rows with ``sha256``, ``phash`` and ``seen``.
+        known: Name of the pretraining list to a table with ``sha256``, ``phash`` (hexadecimal), or both.
+
+    Returns:
+        New ``seen`` column: what was there, then the names of the lists that hold the sample.
+    """
+    seen = manifest["seen"].copy()
+    for name, table in known.items():
+        hit = manifest["sha256"].isin(table["sha256"].dropna()) if "sha256" in table else pd.Series(data=False, index=manifest.index)
+        if "phash" in table:
+            hashes = [_hashes(column.dropna()) for column in (manifest["phash"], table["phash"])]
+            for rows, _, _ in candidate_pairs(hashes[0], hashes[1], distance=UNCONFIRMED):
+                hit.iloc[rows] = True
+        seen = seen.where(~hit, (seen + "; ").where(seen != "", "") + f"in the pretraining list {name}")
+    return seen
+
+
+def _hashes(texts: Sequence[str] | pd.Series) -> NDArray[np.uint64]:
+    return np.array([int(text, 16) for text in texts], dtype=np.uint64)
+
+
+def _refuse_shared_patients(manifest: pd.DataFrame) -> None:
+    known = manifest[manifest["patient_id"].notna()]
+    _refuse_straddling(known, unit="patient_id", keys=[], part="domain")
+
+
+def _refuse_straddling(rows: pd.DataFrame, *, unit: str, keys: Sequence[str], part: str) -> None:
+    distinct = rows.dropna(subset=[unit]).drop_duplicates([*keys, unit, part])
+    twice = distinct[distinct.duplicated([*keys, unit], keep=False)]
+    if len(twice):
+        name = "A patient" if unit == "patient_id" else "A patient or a set of duplicates"
+        raise LeakageError(
+            rule=f"{name} stands in two {'sides' if part == 'domain' else 'parts of a split'}",
+            splits=sorted(set(twice[part].astype(str))),
+            count=int(twice[unit].nunique()),
+            sample_ids=twice["sample_id"].tolist(),
+        )
+
+
+def _contradicting(manifest: pd.DataFrame) -> pd.Series:
+    """Mark equal files of which one says present and another absent."""
+    findings = finding_columns(manifest)
+    labels = manifest.groupby("sha256")[findings]
+    return (labels.transform("max") > labels.transform("min")).any(axis=1)
+
+
+def _on_a_later_side(manifest: pd.DataFrame) -> pd.Series:
+    """Name, for samples whose group stands on a later side too, that side; empty for all others."""
+    rank = manifest["domain"].map({name: place for place, name in enumerate(PRECEDENCE)})
+    last = rank.groupby(manifest["group_id"]).transform("max")
+    return last.map(dict(enumerate(PRECEDENCE))).where(rank < last, "")
+
+
+def _with_actions(pairs: pd.DataFrame, reasons: pd.Series) -> pd.DataFrame:
+    first, second = (pairs[side].map(reasons).fillna("") for side in ("a", "b"))
+    left = [(first != "") & (second != ""), first != "", second != ""]
+    action = np.select(left, ["both left: " + second, "a left: " + first, "b left: " + second], "kept in one group")
+    return pairs.assign(action=action)
+
+
+def thumbnails_from(records: Sequence[bytes]) -> NDArray[np.float16]:
+    """Unpack thumbnails.
+
+    Args:
+        records: Bytes of (32, 32) float16 each.
+
+    Returns:
+        (n, 32, 32) float16.
+    """
+    return np.frombuffer(b"".join(records), dtype=np.float16).reshape(-1, THUMBNAIL, THUMBNAIL)

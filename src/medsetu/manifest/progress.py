@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A progress bar that shows itself after two seconds, and only on a terminal."""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+PATIENCE = 2.0  # seconds before a bar is worth showing
+
+
+@contextlib.contextmanager
+def progress(total: int, *, label: str) -> Iterator[Callable[[int], None]]:
+    """Count work that may take long.
+
+    Args:
+        total: Number of steps.
+        label: What is being done.
+
+    Yields:
+        A function that takes the number of steps just done.
+    """
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda _: None
+        return
+    bar = Progress(TextColumn(label), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console, transient=True)
+    task = bar.add_task(label, total=total)
+    begun = time.monotonic()
+
+    def advance(steps: int) -> None:
+        bar.advance(task, steps)
+        if time.monotonic() - begun > PATIENCE:
+            bar.start()
+
+    try:
+        yield advance
+    finally:
+        bar.stop()
