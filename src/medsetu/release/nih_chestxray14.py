@@ -132,7 +132,9 @@ class NihChestXray14:
                 "official_split": [splits.get(row["Image Index"], "") for row in rows],
             }
         )
-        labels = np.array([_labels(row["Finding Labels"], where=f"{self.name}/{files[row['Image Index']]}") for row in rows])
+        first = {row["Finding Labels"]: f"{self.name}/{files[row['Image Index']]}" for row in reversed(rows)}
+        values = {text: _labels(text, where=where) for text, where in first.items()}
+        labels = np.array([values[row["Finding Labels"]] for row in rows])
         return frame.join(pd.DataFrame(labels.reshape(len(rows), len(FINDINGS)), columns=list(FINDINGS)))
 
     def _official(self, names: Sequence[str]) -> tuple[dict[str, str], str]:
