@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line: ``medsetu <verb> key=value ...``; each verb is a Hydra app, imported only when it is called."""
+
+import importlib
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from medsetu import __version__
+from medsetu.core.errors import EXIT_CODES, ConfigError, MedsetuError, nearest
+from medsetu.core.place import config_folder
+
+VERBS: dict[str, str] = {
+    "catalog": "list the releases we know, their licences and what they may be used for",
+    "prepare": "index the releases, check every file, find duplicates, freeze the splits",
+    "train": "train one arm of a recipe with one seed",
+    "study": "train every arm and seed of a recipe and compare them",
+    "evaluate": "evaluate finished runs, or one run on a new release or folder",
+}
+log = logging.getLogger("medsetu")
+
+
+def main(argv: Sequence[str] | None = None) -> NoReturn:
+    """Run one verb and leave with the exit code of the documented table.
+
+    Args:
+        argv: Words after the program name; those of the process when None.
+
+    Raises:
+        SystemExit: Always.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        _dispatch(words)
+    except MedsetuError as error:
+        _complain(str(error))
+        raise SystemExit(error.exit_code) from (error if _debugging() else None)
+    except KeyboardInterrupt:
+        _complain("Interrupted. Finished work is kept. Start the same command again to resume.")
+        raise SystemExit(130) from None
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(0) from None
+    raise SystemExit(0)
+
+
+def _dispatch(words: list[str]) -> None:
+    if not words or words[0] in ("-h", "--help", "help"):
+        _say(_usage())
+    elif words[0] in ("-V", "--version"):
+        _say(f"medsetu {__version__}")
+    elif words[0] in ("-sc", "--shell-completion", "--shell_completion"):
+        _complete(words)
+    elif words[0] in VERBS:
+        _run(words[0], words[1:])
+    else:
+        guess = nearest(words[0], VERBS)
+        raise ConfigError(
+            what=f"There is no verb '{words[0]}'", where="Command line", value=words[0] if guess else None, allowed=list(VERBS)
+        )
+
+
+def _run(verb: str, words: list[str]) -> None:
+    """Hand the words to Hydra, with the verb's own config as the primary one."""
+    from medsetu.recipe.app import run_verb
+
+    def task(config: dict[str, Any]) -> Any:  # noqa: ANN401 - whatever the verb returns; Hydra's sweepers read numbers
+        module = importlib.import_module(f"medsetu.experiment.{verb}")
+        return module.main(config)
+
+    run_verb(verb, words, task=task, folder=config_folder())
+
+
+def _complete(words: list[str]) -> None:
+    """Answer the shell: verbs first, then Hydra's completion of the verb's own keys."""
+    line = os.environ.get("COMP_LINE", "")
+    typed = line.split()[1:]
+    if any(word.startswith("query") for word in words) and (not typed or (typed[0] not in VERBS and not line.endswith(" "))):
+        _say(" ".join(verb for verb in VERBS if verb.startswith(typed[0] if typed else "")))
+        return
+    verb = typed[0] if typed and typed[0] in VERBS else "train"
+    os.environ["COMP_LINE"] = line.replace(f" {verb}", "", 1)
+    _run(verb, words)
+
+
+def _usage() -> str:
+    width = max(map(len, VERBS))
+    verbs = "\n".join(f"  {verb:<{width}}  {text}" for verb, text in VERBS.items())
+    codes = "\n".join(f"  {code:>3}  {text}" for code, text in EXIT_CODES.items())
+    return (
+        "medsetu: from global data to local patients\n\n"
+        "  medsetu <verb> key=value ...\n\n"
+        f"Verbs\n{verbs}\n\n"
+        "Every verb is a Hydra app: --cfg job, --info defaults, --multirun, --config-dir FOLDER (your own recipes), --help.\n"
+        'Tab completion: eval "$(medsetu -sc install=bash)"\n\n'
+        "Try: medsetu study recipe=demo\n\n"
+        f"Exit codes\n{codes}"
+    )
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+
+
+def _complain(text: str) -> None:
+    sys.stderr.write(text + "\n")
+
+
+def _debugging() -> bool:
+    return os.environ.get("MEDSETU_DEBUG", "") not in ("", "0")

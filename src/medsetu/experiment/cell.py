@@ -1,0 +1,243 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One cell of a study: one arm, one seed, one fold; its stages, its predictions, its folder."""
+
+import io
+import json
+import logging
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import distributions
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from medsetu import __version__
+from medsetu.core.run import RunFolder, atomic_write, content_key, sha256_file, write_json
+from medsetu.core.sample import LOCAL
+from medsetu.core.table import PREDICTION_COLUMNS, conform, write_table
+from medsetu.data.datamodule import prediction_loader
+from medsetu.experiment.stage import StageRecord, run_stage, trained_network
+from medsetu.manifest.build import Prepared
+from medsetu.manifest.leakage import check_overlap
+from medsetu.manifest.split import cell as split_cell
+from medsetu.recipe.recipe import Recipe
+from medsetu.training.hardware import Hardware, detect
+from medsetu.training.prediction import Scores, predict
+
+log = logging.getLogger(__name__)
+GROUP_COLUMNS = ("site", "sex", "age_years", "view", "device", "release", "seen")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One arm, seed and fold.
+
+    Attributes:
+        arm: global-only, local-only or transfer.
+        seed: Seed of the run; the repeat of a cross-fitted side is ``seed`` modulo the number of repeats.
+        fold: Fold of the cross-fitted local side; -1 when the arm does not learn from a cross-fitted side.
+    """
+
+    arm: str
+    seed: int
+    fold: int = -1
+
+    @property
+    def name(self) -> str:
+        """Name of the run, for folders and tables."""
+        return f"{self.arm}-s{self.seed}" + (f"-f{self.fold}" if self.fold >= 0 else "")
+
+
+def cells_of(recipe: Recipe, prepared: Prepared, *, arms: Sequence[str], seeds: Sequence[int], fold: int | None = None) -> list[Cell]:
+    """List the cells of arms and seeds, the global-only ones first because transfer starts from them.
+
+    Args:
+        recipe: The recipe.
+        prepared: Manifest and splits.
+        arms: Arms to run.
+        seeds: Seeds to run.
+        fold: One fold of a cross-fitted side; all when None.
+
+    Returns:
+        The cells in the order in which they should run.
+    """
+    folds = sorted(set(prepared.splits.loc[prepared.splits["domain"] == LOCAL, "fold"]) - {-1})
+    result = []
+    for arm in sorted(arms, key=recipe.uses_local):
+        chosen = [index for index in folds if fold is None or index == fold] if recipe.uses_local(arm) and folds else [-1]
+        result += [Cell(arm, seed, index) for seed in seeds for index in chosen]
+    return result
+
+
+def assignment_of(prepared: Prepared, cell: Cell) -> "pd.Series[str]":
+    """Say on which side of the split each sample stands for this cell.
+
+    A cross-fitted side that the arm does not learn from is test altogether.
+
+    Returns:
+        Series sample_id -> split.
+    """
+    repeats = int(prepared.splits["repeat"].max()) + 1
+    assignment = split_cell(prepared.splits, repeat=cell.seed % repeats if repeats > 0 else -1, fold=cell.fold)
+    untouched = prepared.manifest.loc[prepared.manifest["split"] == "crossfit", "sample_id"]
+    missing = untouched[~untouched.isin(assignment.index)]
+    return pd.concat([assignment, pd.Series("test", index=pd.Index(missing), dtype=assignment.dtype)])
+
+
+def run_cell(recipe: Recipe, prepared: Prepared, cell: Cell) -> RunFolder:
+    """Run one cell, or find it finished.
+
+    Args:
+        recipe: The recipe.
+        prepared: Manifest and splits, frozen.
+        cell: Arm, seed and fold.
+
+    Returns:
+        The folder of the run.
+
+    Raises:
+        LeakageError: A patient stands on two sides.
+        MedsetuError: Whatever a stage refuses.
+    """
+    hardware = detect(accelerator=recipe.trainer.accelerator, precision=recipe.trainer.precision)
+    assignment = assignment_of(prepared, cell)
+    check_overlap(prepared.manifest, assignment)
+    record: StageRecord | None = None
+    records = []
+    for name in recipe.stages_of(cell.arm):
+        record = run_stage(
+            recipe, name, manifest=prepared.manifest, assignment=assignment, seed=cell.seed, previous=record, hardware=hardware
+        )
+        records.append(record)
+    key = content_key([record.key for record in records] + [prepared.fingerprint, recipe.raw["evaluation"]], length=8)
+    run = RunFolder(recipe.paths["runs"] / recipe.name / f"{cell.name}-{key}")
+    if _is_done(run):
+        log.info("Run %s is finished already", cell.name)
+        return run
+    _write_run(run, recipe, prepared, cell, records=records, assignment=assignment, hardware=hardware)
+    return run
+
+
+def _is_done(run: RunFolder) -> bool:
+    if not run.done.is_file():
+        return False
+    promised = json.loads(run.done.read_text())["predictions"]
+    return run.predictions.is_file() and sha256_file(run.predictions) == promised
+
+
+def _write_run(
+    run: RunFolder,
+    recipe: Recipe,
+    prepared: Prepared,
+    cell: Cell,
+    *,
+    records: Sequence[StageRecord],
+    assignment: "pd.Series[str]",
+    hardware: Hardware,
+) -> None:
+    atomic_write(
+        run.recipe, yaml.safe_dump({**recipe.raw, "arm": cell.arm, "seed": cell.seed, "fold": cell.fold}, sort_keys=False).encode()
+    )
+    for record in records:
+        atomic_write(run.checkpoints / f"{record.name}.safetensors", record.weights.read_bytes(), sidecar=True)
+    last = records[-1]
+    network = trained_network(recipe, last, seed=cell.seed)
+    rows = prepared.manifest.assign(split=prepared.manifest["sample_id"].map(assignment))
+    rows = rows[rows["split"].isin(["val", "test"]) & rows[list(last.findings)].notna().any(axis=1)]
+    loader = prediction_loader(rows, findings=last.findings, spec=network.spec, plan=recipe.data)
+    scores = predict(network, loader, device=hardware.device)
+    predictions = to_predictions(scores, rows, findings=last.findings, cell=cell, run=run.path.name)
+    write_table(predictions, run.predictions)
+    _write_features(run, scores)
+    write_json(run.provenance, provenance(recipe, prepared, cell, records=records, hardware=hardware))
+    write_json(run.done, {"predictions": sha256_file(run.predictions)})
+
+
+def to_predictions(scores: Scores, rows: pd.DataFrame, *, findings: Sequence[str], cell: Cell, run: str) -> pd.DataFrame:
+    """Turn scores into the long Predictions table, joined to the facts by sample_id.
+
+    Args:
+        scores: What the network said.
+        rows: Manifest rows with the split of this cell.
+        findings: Findings of the head, in order.
+        cell: Arm, seed, fold.
+        run: Name of the run folder.
+
+    Returns:
+        One row per sample and finding whose label is known or was asked for.
+    """
+    facts = rows.set_index("sample_id").loc[scores.sample_id]
+    parts = []
+    for column, finding in enumerate(findings):
+        part = facts[["patient_id", "domain", "split", *GROUP_COLUMNS]].reset_index()
+        part = part.assign(run=run, arm=cell.arm, seed=cell.seed, fold=cell.fold, finding=finding)
+        part["label"] = facts[finding].to_numpy(dtype=np.float64)
+        part["score"] = scores.score[:, column].astype(np.float64)
+        parts.append(part)
+    return conform(pd.concat(parts, ignore_index=True), PREDICTION_COLUMNS, name="predictions")
+
+
+def _write_features(run: RunFolder, scores: Scores) -> None:
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, sample_id=np.asarray(scores.sample_id, dtype=np.str_), feature=scores.feature.astype(np.float16))
+    atomic_write(run.features, buffer.getvalue(), sidecar=True)
+
+
+def provenance(recipe: Recipe, prepared: Prepared, cell: Cell, *, records: Sequence[StageRecord], hardware: Hardware) -> dict[str, Any]:
+    """Collect what a reader needs to believe, or to repeat, a run: versions, hashes, seeds, labels spent."""
+    spent: dict[str, int] = {}
+    for record in records:
+        for side, count in record.facts["labels_spent"].items():
+            spent[side] = spent.get(side, 0) + int(count)
+    return {
+        "medsetu": __version__,
+        "git": _git_revision(),
+        "recipe": recipe.name,
+        "arm": cell.arm,
+        "seed": cell.seed,
+        "fold": cell.fold,
+        "manifest": prepared.fingerprint,
+        "labels_spent": spent,
+        "stages": [{"name": record.name, "key": record.key, **record.facts} for record in records],
+        "hardware": {
+            "accelerator": hardware.accelerator,
+            "precision": hardware.precision,
+            "cores": os.cpu_count(),
+            "machine": platform.machine(),
+        },
+        "python": sys.version.split()[0],
+        "packages": {name: version for name, version in sorted((dist.name, dist.version) for dist in distributions()) if name in _PACKAGES},
+    }
+
+
+_PACKAGES = {
+    "torch",
+    "torchvision",
+    "monai",
+    "pytorch-lightning",
+    "timm",
+    "numpy",
+    "scipy",
+    "pandas",
+    "pydicom",
+    "hydra-core",
+    "safetensors",
+    "wandb",
+}
+
+
+def _git_revision() -> str:
+    """Revision of the checkout medsetu runs from; empty for an installed wheel."""
+    top = Path(__file__).resolve().parents[3]
+    if not (top / ".git").exists():
+        return ""
+    command = ["git", "-C", str(top), "describe", "--always", "--dirty", "--abbrev=40"]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - a fixed command
+    return found.stdout.strip()

@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The store of stages: each is trained once, under a key of everything that could change it, and reused by every arm that needs it."""
+
+import fcntl
+import json
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from pytorch_lightning.loggers import Logger
+
+from medsetu import __version__
+from medsetu.backbone.network import Network
+from medsetu.backbone.weights import load_weights
+from medsetu.core.run import content_key, sha256_file, write_json
+from medsetu.data.datamodule import StageDataModule, TrainOn
+from medsetu.recipe.instantiate import build
+from medsetu.recipe.recipe import Recipe
+from medsetu.training.fit import StageResult, fit_stage
+from medsetu.training.hardware import Hardware
+from medsetu.training.plan import StagePlan
+
+log = logging.getLogger(__name__)
+_SCHEMA = 1  # raise when a change of code changes what a stage learns
+
+
+@dataclass(frozen=True)
+class StageRecord:
+    """A finished stage.
+
+    Attributes:
+        name: Name in the recipe.
+        key: Content key; equal keys mean equal weights on equal hardware.
+        folder: Where its weights, metrics and logs lie.
+        findings: Findings of its head, in order.
+        facts: What ``stage.json`` records: epoch chosen, monitored value, seconds, labels spent by side.
+    """
+
+    name: str
+    key: str
+    folder: Path
+    findings: tuple[str, ...]
+    facts: Mapping[str, Any]
+
+    @property
+    def weights(self) -> Path:
+        """File of the chosen weights."""
+        return self.folder / "best.safetensors"
+
+
+def stage_key(recipe: Recipe, name: str, *, rows: pd.DataFrame, seed: int, previous: StageRecord | None, hardware: Hardware) -> str:
+    """Name a stage by everything that could change its weights.
+
+    Args:
+        recipe: The recipe.
+        name: Name of the stage.
+        rows: The training and watched validation rows: sample_id, sha256, split, findings.
+        seed: Seed of the run.
+        previous: Stage whose weights it starts from.
+        hardware: Accelerator and precision.
+
+    Returns:
+        16 hexadecimal digits.
+    """
+    raw, trainer = recipe.raw, recipe.trainer
+    return content_key(
+        {
+            "schema": _SCHEMA,
+            "version": __version__,
+            "stage": raw["stages"][name],
+            "data": raw["data"],
+            "backbone": raw["backbone"],
+            "rows": content_key(rows.sort_values("sample_id").astype(str).to_numpy().tolist(), length=64),
+            "seed": seed,
+            "previous": None if previous is None else previous.key,
+            "hardware": asdict(hardware),
+            "trainer": [trainer.deterministic, trainer.limit_batches, trainer.compile, dict(trainer.extra)],
+        }
+    )
+
+
+def run_stage(  # one seam between recipe, data and training
+    recipe: Recipe,
+    name: str,
+    *,
+    manifest: pd.DataFrame,
+    assignment: "pd.Series[str]",
+    seed: int,
+    previous: StageRecord | None,
+    hardware: Hardware,
+) -> StageRecord:
+    """Train a stage, or find it finished in the store.
+
+    Args:
+        recipe: The recipe.
+        name: Name of the stage.
+        manifest: All samples.
+        assignment: sample_id -> split, for this cell.
+        seed: Seed of the run.
+        previous: Stage whose weights it starts from; the backbone's own weights when None.
+        hardware: Accelerator and precision.
+
+    Returns:
+        The finished stage.
+    """
+    plan: StagePlan = recipe.stages[name]
+    network = starting_network(recipe, plan, seed=seed, previous=previous)
+    data = StageDataModule(
+        manifest,
+        assignment,
+        findings=plan.findings,
+        train_on=TrainOn(plan.side, plan.releases),
+        watch={side: TrainOn(side, plan.releases if side == plan.side else ()) for side in plan.sides_watched},
+        spec=network.spec,
+        plan=replace(recipe.data, batch_size=plan.batch_size),
+        seed=seed,
+    )
+    key = stage_key(recipe, name, rows=_rows(data, assignment), seed=seed, previous=previous, hardware=hardware)
+    folder = recipe.paths["runs"] / "stages" / f"{name}-{key}"
+    with _only_one(folder):
+        done = _finished(folder)
+        if done is None:
+            log.info("Training stage %s (%d training images, seed %d)", name, len(data.train_labels), seed)
+            result = fit_stage(
+                network,
+                data,
+                plan=plan,
+                folder=folder,
+                seed=seed,
+                hardware=hardware,
+                options=recipe.trainer,
+                loggers=_loggers(recipe, folder, name=f"{name}-{key[:8]}"),
+            )
+            done = _record(folder, plan, result, data=data, hardware=hardware, previous=previous)
+        else:
+            log.info("Stage %s is finished already and is reused", name)
+    return StageRecord(name, key, folder, tuple(plan.findings), done)
+
+
+def _rows(data: StageDataModule, assignment: "pd.Series[str]") -> pd.DataFrame:
+    """What a stage learns from and watches: identity of each image, its split and its labels."""
+    rows = pd.concat([data.train_rows, *data.val_rows.values()])
+    return rows[["sample_id", "sha256", *data.findings]].assign(split=rows["sample_id"].map(assignment))
+
+
+def _labels_spent(data: StageDataModule) -> dict[str, int]:
+    """Labelled images used per domain, for training and for choosing weights."""
+    rows = pd.concat([data.train_rows, *data.val_rows.values()])
+    return {str(domain): int(count) for domain, count in rows["domain"].value_counts().items()}
+
+
+def starting_network(recipe: Recipe, plan: StagePlan, *, seed: int, previous: StageRecord | None) -> Network:
+    """Build the network a stage starts from: the backbone, or the previous stage with a head for the new findings."""
+    if previous is None:
+        fresh: Network = recipe.backbone.build(plan.findings, seed=seed)
+        return fresh
+    network = trained_network(recipe, previous, seed=seed)
+    network.set_findings(plan.findings, seed=seed)
+    return network
+
+
+def trained_network(recipe: Recipe, record: StageRecord, *, seed: int) -> Network:
+    """Load the network of a finished stage, its hash verified."""
+    network: Network = recipe.backbone.build(record.findings, seed=seed)
+    load_weights(network, record.weights, sha256=str(record.facts["sha256"]))
+    return network
+
+
+def _loggers(recipe: Recipe, folder: Path, *, name: str) -> list[Logger]:
+    """Build the loggers of a stage; each gets the stage's folder, and a name where it knows one."""
+    built = []
+    for kind, node in recipe.logger.items():
+        extra = {"save_dir": str(folder)} | ({"name": name} if "wandb" in kind else {})
+        built.append(build({**node, **extra}, where=f"logger.{kind}"))
+    return built
+
+
+def _finished(folder: Path) -> dict[str, Any] | None:
+    marker = folder / "stage.json"
+    if not marker.is_file():
+        return None
+    facts: dict[str, Any] = json.loads(marker.read_text())
+    weights = folder / "best.safetensors"
+    if weights.is_file() and sha256_file(weights) == facts["sha256"]:
+        return facts
+    log.warning("The weights of stage %s are missing or damaged; it is trained again", folder.name)
+    return None
+
+
+def _record(
+    folder: Path, plan: StagePlan, result: StageResult, *, data: StageDataModule, hardware: Hardware, previous: StageRecord | None
+) -> dict[str, Any]:
+    facts = {
+        "findings": list(plan.findings),
+        "side": plan.side,
+        "sha256": result.sha256,
+        "monitor": plan.monitor_key,
+        "best_epoch": result.best_epoch,
+        "best_value": result.best_value,
+        "epochs_run": result.epochs_run,
+        "seconds": round(result.seconds, 3),
+        "images_per_s": result.images_per_s,
+        "labels_spent": _labels_spent(data),
+        "n_train": len(data.train_labels),
+        "hardware": asdict(hardware),
+        "previous": None if previous is None else previous.key,
+    }
+    write_json(folder / "stage.json", facts)
+    return facts
+
+
+@contextmanager
+def _only_one(folder: Path) -> Iterator[None]:
+    """Let one process at a time train a stage; the others wait and find it finished."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.flock(handle, fcntl.LOCK_UN)

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``medsetu study``: every arm and seed of a recipe, then the transfer matrix. Finished runs are skipped."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from medsetu.core.errors import ConfigError
+from medsetu.core.run import RunFolder
+from medsetu.experiment.cell import Cell, cells_of, run_cell
+from medsetu.experiment.compare import compare, show
+from medsetu.experiment.journal import journal
+from medsetu.experiment.prepare import prepare_recipe
+from medsetu.recipe.check import check_recipe
+from medsetu.recipe.launch import launch, launches_elsewhere
+from medsetu.recipe.recipe import Recipe, build_recipe
+
+log = logging.getLogger(__name__)
+
+
+def main(config: Mapping[str, Any]) -> None:
+    """Run a study.
+
+    Args:
+        config: Resolved configuration of ``configs/study.yaml``.
+
+    Raises:
+        MedsetuError: Whatever a recipe, a release or a stage refuses; finished runs are kept.
+    """
+    recipe = build_recipe(config)
+    seeds = _seeds(config["seeds"])
+    folder = recipe.paths["runs"] / recipe.name / "study"
+    with journal(folder):
+        cards = check_recipe(recipe)
+        prepared = prepare_recipe(recipe)
+        cells = cells_of(recipe, prepared, arms=list(recipe.arms), seeds=seeds)
+        runs = _everywhere(cells) if launches_elsewhere() else run_cells(recipe, prepared, cells)
+        show(compare(recipe, prepared, runs, cards=cards, folder=folder))
+
+
+def run_one(config: Mapping[str, Any]) -> str:
+    """Run one cell of a study, in whatever process a launcher chose.
+
+    Args:
+        config: Resolved configuration with arm, seed and fold.
+
+    Returns:
+        Path of the run folder.
+    """
+    recipe = build_recipe(config)
+    with journal():
+        cell = Cell(str(config["arm"]), int(config["seed"]), -1 if config["fold"] is None else int(config["fold"]))
+        return str(run_cell(recipe, prepare_recipe(recipe), cell).path)
+
+
+def run_cells(recipe: Recipe, prepared: Any, cells: Sequence[Cell]) -> list[RunFolder]:  # noqa: ANN401 - Prepared
+    runs = []
+    for number, cell in enumerate(cells, start=1):
+        log.info("[%d/%d] %s", number, len(cells), cell.name)
+        runs.append(run_cell(recipe, prepared, cell))
+    return runs
+
+
+def _everywhere(cells: Sequence[Cell]) -> list[RunFolder]:
+    """Launch first what others start from, so that no two jobs wait for the same stage."""
+    paths: list[str] = []
+    for waiting in (False, True):
+        wave = [cell for cell in cells if (cell.arm != "global-only") is waiting]
+        jobs = [{"arm": cell.arm, "seed": cell.seed, "fold": None if cell.fold < 0 else cell.fold} for cell in wave]
+        paths += launch(jobs, run_one) if jobs else []
+    return [RunFolder(Path(path)) for path in paths]
+
+
+def _seeds(value: Any) -> list[int]:  # noqa: ANN401 - a YAML value
+    seeds = [int(seed) for seed in value]
+    if not seeds or len(set(seeds)) != len(seeds):
+        raise ConfigError(what="Seeds must be a list of different numbers", where="Key seeds", remedy="For example seeds=[0,1,2]")
+    return seeds

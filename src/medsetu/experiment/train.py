@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``medsetu train``: one arm of a recipe with one seed, evaluated on every side that is tested."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from medsetu.experiment.cell import cells_of
+from medsetu.experiment.compare import compare, show
+from medsetu.experiment.journal import journal
+from medsetu.experiment.prepare import prepare_recipe
+from medsetu.experiment.study import run_cells
+from medsetu.recipe.check import check_recipe
+from medsetu.recipe.recipe import build_recipe
+
+
+def main(config: Mapping[str, Any]) -> None:
+    """Train one arm with one seed; on a cross-fitted side every fold, unless one is named.
+
+    Args:
+        config: Resolved configuration of ``configs/train.yaml``.
+
+    Raises:
+        MedsetuError: Whatever the recipe, a release or a stage refuses.
+    """
+    recipe = build_recipe(config)
+    arm, seed, fold = str(config["arm"]), int(config["seed"]), config["fold"]
+    recipe.stages_of(arm)
+    folder = recipe.paths["runs"] / recipe.name / f"{arm}-s{seed}"
+    with journal(folder):
+        cards = check_recipe(recipe)
+        prepared = prepare_recipe(recipe)
+        cells = cells_of(recipe, prepared, arms=[arm], seeds=[seed], fold=None if fold is None else int(fold))
+        show(compare(recipe, prepared, run_cells(recipe, prepared, cells), cards=cards, folder=folder))

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Run a verb as a Hydra app, and say Hydra's complaints in our own three sentences."""
+
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, SearchPathException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from medsetu.core.errors import ConfigError, MedsetuError
+
+Task = Callable[[dict[str, Any]], Any]
+
+
+def run_verb(verb: str, words: Sequence[str], *, task: Task, folder: Path) -> None:
+    """Compose the verb's configuration from the command line and run its task.
+
+    Args:
+        verb: Name of the verb and of its primary config.
+        words: Overrides and Hydra flags.
+        task: Receives the resolved configuration as plain data.
+        folder: The shipped ``configs/``.
+
+    Raises:
+        ConfigError: A key, value, recipe or override is wrong.
+        MedsetuError: Whatever the verb refuses.
+    """
+
+    def job(config: DictConfig) -> Any:  # noqa: ANN401 - whatever the verb returns
+        return task(plain(config))
+
+    with _as_program(verb, words):
+        try:
+            hydra.main(config_path=str(folder), config_name=verb, version_base="1.3")(job)()
+        except MedsetuError:
+            raise
+        except (HydraException, OmegaConfBaseException, ValueError) as error:
+            raise explain(error, verb=verb, folder=folder) from error
+
+
+def plain(config: DictConfig) -> dict[str, Any]:
+    """Resolve a composed configuration into plain dicts, lists and scalars.
+
+    Raises:
+        ConfigError: A mandatory value (``???``) is missing, or an interpolation leads nowhere.
+    """
+    try:
+        resolved = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        key = str(error.full_key or "")
+        raise ConfigError(
+            what=f"The value of '{key}' cannot be resolved",
+            where=f"Configuration key {key}",
+            remedy=f"Give it on the command line: {key}=...",
+        ) from error
+    return dict(resolved)  # type: ignore[arg-type]  # a job config is a mapping
+
+
+@contextmanager
+def _as_program(verb: str, words: Sequence[str]) -> Iterator[None]:
+    """Let Hydra see ``medsetu <words>``, and let errors come back as exceptions instead of printed traces."""
+    argv, full = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
+    sys.argv = ["medsetu", *words]
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    try:
+        yield
+    finally:
+        sys.argv = argv
+        if full is None:
+            del os.environ["HYDRA_FULL_ERROR"]
+        else:
+            os.environ["HYDRA_FULL_ERROR"] = full
+
+
+def explain(error: Exception, *, verb: str, folder: Path) -> MedsetuError:
+    """Turn a complaint of Hydra or OmegaConf into a ConfigError that offers the nearest name.
+
+    Args:
+        error: What Hydra raised.
+        verb: The verb, whose keys are the allowed ones.
+        folder: The shipped ``configs/``.
+
+    Returns:
+        The error to raise; a MedsetuError found in the chain of causes comes back unchanged.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, MedsetuError):
+            return cause
+        cause = cause.__cause__
+    text = str(error)
+    if isinstance(error, MissingConfigException):
+        return _unknown_option(text, error.options or [])
+    if isinstance(error, SearchPathException):
+        return ConfigError(what="The folder given with --config-dir does not exist", where="Command line", remedy="Correct the path")
+    match = re.search(r"Key '([^']+)' is not in struct\s+full_key: (\S+)", f"{text} {error.__cause__}".replace("\n", " "))
+    if match or isinstance(error, ConfigCompositionException):
+        full = match.group(2) if match else _quoted(text)
+        return _unknown_key(full, verb=verb, folder=folder, detail=text.splitlines()[0])
+    return ConfigError(
+        what=text.splitlines()[0] if text else type(error).__name__, where="Command line or configuration", remedy="Correct the override"
+    )
+
+
+def _unknown_option(text: str, options: Sequence[str]) -> ConfigError:
+    found = re.search(r"Could not find '([^']+)'", text) or re.search(r"Cannot find primary config '([^']+)'", text)
+    name = found.group(1) if found else "?"
+    group, _, value = name.rpartition("/")
+    where = f"Config group '{group}'" if group else "Configuration"
+    return ConfigError(what=f"There is no '{value}'", where=where, value=value, allowed=sorted(options))
+
+
+def _unknown_key(full: str, *, verb: str, folder: Path, detail: str) -> ConfigError:
+    parent, _, leaf = full.rpartition(".")
+    keys = _keys(verb, folder, parent)
+    if not keys:
+        return ConfigError(what=detail, where=f"Key '{full}'", remedy="Use `--cfg job` to see every key")
+    return ConfigError(
+        what=f"There is no key '{full}'", where=f"Under '{parent}'" if parent else "At the top level", value=leaf, allowed=keys
+    )
+
+
+def _quoted(text: str) -> str:
+    found = re.search(r"Could not override '([^']+)'", text)
+    return found.group(1) if found else ""
+
+
+def _keys(verb: str, folder: Path, parent: str) -> list[str]:
+    """Keys below a parent in the verb's default configuration; empty when it cannot be composed."""
+    with hydra.initialize_config_dir(str(folder), version_base="1.3"):
+        try:
+            config = hydra.compose(verb)
+            node = OmegaConf.select(config, parent) if parent else config
+        except (HydraException, OmegaConfBaseException):
+            return []
+    return sorted(map(str, node.keys())) if isinstance(node, DictConfig) else []

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is checked before the first batch: licences of the releases, primary finding, test sides."""
+
+from collections.abc import Sequence
+
+from medsetu.catalog.card import Card, load_card
+from medsetu.catalog.licence import require
+from medsetu.core.errors import ConfigError
+from medsetu.core.place import config_folder
+from medsetu.recipe.recipe import Recipe
+
+
+def check_recipe(recipe: Recipe) -> list[Card]:
+    """Refuse a recipe that cannot or may not run, before any training.
+
+    Args:
+        recipe: The recipe.
+
+    Returns:
+        The cards of its releases, for the report.
+
+    Raises:
+        LicenceError: A licence forbids the declared use.
+        ConfigError: The primary finding is not in the head that is tested.
+    """
+    cards = cards_of(recipe)
+    require(cards, use=recipe.use)
+    for arm in recipe.arms:
+        last = recipe.stages[recipe.stages_of(arm)[-1]]
+        if recipe.evaluation.primary not in last.findings and len(recipe.arms) > 1:
+            raise ConfigError(
+                what=f"The primary finding is not in the head of arm '{arm}'",
+                where="Key evaluation.primary",
+                value=recipe.evaluation.primary,
+                allowed=list(last.findings),
+            )
+    return cards
+
+
+def cards_of(recipe: Recipe, *, sides: Sequence[str] | None = None) -> list[Card]:
+    """Load the catalogue card of each release of a recipe; a release without a card (your own table) is left out.
+
+    Args:
+        recipe: The recipe.
+        sides: Sides to read; all when None.
+
+    Returns:
+        Cards in the order of the recipe, each once.
+    """
+    folder = config_folder() / "catalog"
+    names = [release.name for side, releases in recipe.sides.items() if sides is None or side in sides for release in releases.values()]
+    return [load_card(name, folder) for name in dict.fromkeys(names) if (folder / f"{name}.yaml").is_file()]

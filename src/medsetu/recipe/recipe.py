@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A recipe as typed objects: sides, splits, data, backbone, stages, arms, evaluation."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from medsetu.core.errors import ConfigError
+from medsetu.core.sample import DOMAINS, LOCAL
+from medsetu.recipe.instantiate import build
+
+ARMS = ("global-only", "local-only", "transfer")
+USES = ("research", "commercial", "release_weights")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What to do, resolved.
+
+    Attributes:
+        name: File name of the recipe.
+        question: The one sentence it answers.
+        use: Declared purpose, for the licence check.
+        sides: Domain -> releases of that side, by name.
+        manifest: SplitPlan.
+        split_seed: Seed of the splits; the same for every seed of training, so that all runs are tested on the same films.
+        data: DataPlan.
+        backbone: Backbone with ``build(findings, seed=...)``.
+        stages: Name -> StagePlan, in order.
+        arms: Arm -> names of its stages, in order.
+        evaluation: EvaluationPlan.
+        trainer: TrainerOptions.
+        logger: Plain configuration of the loggers, built once per stage.
+        paths: Folders: data, work, runs.
+        raw: The resolved configuration itself.
+    """
+
+    name: str
+    question: str
+    use: str
+    sides: Mapping[str, Mapping[str, Any]]
+    manifest: Any
+    split_seed: int
+    data: Any
+    backbone: Any
+    stages: Mapping[str, Any]
+    arms: Mapping[str, Sequence[str]]
+    evaluation: Any
+    trainer: Any
+    logger: Mapping[str, Any]
+    paths: Mapping[str, Path]
+    raw: Mapping[str, Any]
+
+    def stages_of(self, arm: str) -> list[str]:
+        """Names of the stages of an arm, in order.
+
+        Raises:
+            ConfigError: The recipe has no such arm.
+        """
+        if arm not in self.arms:
+            raise ConfigError(what=f"The recipe has no arm '{arm}'", where="Key arm", value=arm, allowed=list(self.arms))
+        return list(self.arms[arm])
+
+    def uses_local(self, arm: str) -> bool:
+        """Whether an arm learns from local labels."""
+        return any(self.stages[name].side == LOCAL for name in self.stages_of(arm))
+
+
+def build_recipe(config: Mapping[str, Any]) -> Recipe:
+    """Build the typed recipe from a resolved configuration.
+
+    Args:
+        config: Plain data as composed by a verb.
+
+    Returns:
+        The recipe.
+
+    Raises:
+        ConfigError: A key is missing or wrong, an arm names an unknown stage, a stage a side without releases.
+    """
+    raw = dict(config)
+    sides = {
+        side: {name: build(node, where=f"sides.{side}.{name}") for name, node in (releases or {}).items()}
+        for side, releases in raw["sides"].items()
+    }
+    recipe = Recipe(
+        name=str(raw["name"]),
+        question=str(raw["question"]),
+        use=str(raw["use"]),
+        sides=sides,
+        manifest=build(raw["manifest"], where="manifest"),
+        split_seed=int(raw["split_seed"]),
+        data=build(raw["data"], where="data"),
+        backbone=build(raw["backbone"], where="backbone"),
+        stages={name: build(node, where=f"stages.{name}") for name, node in raw["stages"].items()},
+        arms={arm: list(stages) for arm, stages in raw["arms"].items() if stages},
+        evaluation=build(raw["evaluation"], where="evaluation"),
+        trainer=build(raw["trainer"], where="trainer"),
+        logger=dict(raw.get("logger") or {}),
+        paths={name: Path(value).expanduser() for name, value in raw["paths"].items()},
+        raw=raw,
+    )
+    _check_shape(recipe)
+    return recipe
+
+
+def _check_shape(recipe: Recipe) -> None:
+    if recipe.use not in USES:
+        raise ConfigError(what=f"Unknown use '{recipe.use}'", where="Key use", value=recipe.use, allowed=USES)
+    for side in recipe.sides:
+        if side not in DOMAINS:
+            raise ConfigError(what=f"There is no side '{side}'", where="Key sides", value=side, allowed=DOMAINS)
+    _check_arms(recipe)
+    for name, plan in recipe.stages.items():
+        _check_stage(recipe, name, plan)
+
+
+def _check_arms(recipe: Recipe) -> None:
+    for arm, names in recipe.arms.items():
+        if arm not in ARMS:
+            raise ConfigError(what=f"There is no arm '{arm}'", where="Key arms", value=arm, allowed=ARMS)
+        for name in names:
+            if name not in recipe.stages:
+                raise ConfigError(
+                    what=f"Arm '{arm}' names a stage that does not exist", where=f"arms.{arm}", value=name, allowed=list(recipe.stages)
+                )
+
+
+def _check_stage(recipe: Recipe, name: str, plan: Any) -> None:  # noqa: ANN401 - StagePlan lives above torch
+    for side in plan.sides_watched:
+        if not recipe.sides.get(side):
+            raise ConfigError(
+                what=f"Stage '{name}' needs the side '{side}', which has no release",
+                where=f"stages.{name}",
+                remedy=f"Add a release under sides.{side}",
+            )
+    for release in plan.releases:
+        if release not in recipe.sides[plan.side]:
+            raise ConfigError(
+                what=f"Stage '{name}' names a release that side '{plan.side}' does not have",
+                where=f"stages.{name}.releases",
+                value=release,
+                allowed=list(recipe.sides[plan.side]),
+            )
+    available = sorted({finding for release in recipe.sides[plan.side].values() for finding in release.findings})
+    for finding in plan.findings:
+        if finding not in available:
+            raise ConfigError(
+                what=f"Stage '{name}' has a finding that the releases of side '{plan.side}' do not label",
+                where=f"stages.{name}.findings",
+                value=finding,
+                allowed=available,
+            )

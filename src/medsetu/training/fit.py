@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Run one stage: build the trainer, resume where a killed run stopped, return the weights that validation chose."""
+
+import logging
+import time
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import EarlyStopping, EMAWeightAveraging, LearningRateMonitor, TQDMProgressBar
+from pytorch_lightning.loggers import Logger
+from torch import Tensor
+
+from medsetu.backbone.network import Network
+from medsetu.training.hardware import Hardware
+from medsetu.training.loss import prevalence_weight
+from medsetu.training.module import StageModule
+from medsetu.training.plan import MONITORS, StagePlan
+from medsetu.training.resume import AtomicCheckpointIO, RandomState, ResumePoint, latest_checkpoint
+from medsetu.training.selection import Selection
+
+BEST = "best.safetensors"
+
+
+class StageData(Protocol):
+    """What training needs of a data module, beside Lightning's loaders."""
+
+    @property
+    def val_names(self) -> Sequence[str]:
+        """Side of each validation loader."""
+
+    @property
+    def train_labels(self) -> Tensor:
+        """(N, L) labels of the training rows, NaN unknown."""
+
+
+@dataclass(frozen=True)
+class StageResult:
+    """What a finished stage leaves behind.
+
+    Attributes:
+        weights: File of the chosen weights.
+        sha256: Its hash.
+        best_epoch: Zero-based epoch that was chosen.
+        best_value: Monitored value there.
+        epochs_run: Epochs trained before the end or the early stop.
+        seconds: Wall time of this process, training and validation.
+        images_per_s: Training images per second of wall time, validation included; NaN after a resume.
+    """
+
+    weights: Path
+    sha256: str
+    best_epoch: int
+    best_value: float
+    epochs_run: int
+    seconds: float
+    images_per_s: float
+
+
+@dataclass(frozen=True)
+class TrainerOptions:
+    """Options of the Lightning trainer that a recipe may set; the signature is the schema of ``configs/trainer``.
+
+    Attributes:
+        accelerator: ``auto``, ``cpu``, ``gpu`` or ``mps``.
+        precision: ``auto``, ``bf16``, ``fp16`` or ``fp32``.
+        deterministic: Refuse operations without a deterministic form.
+        save_every_s: Seconds between resume points.
+        limit_batches: Batches per epoch, for a smoke test; 0 means all.
+        progress: Show progress bars when the output is a terminal.
+        compile: Compile the network with ``torch.compile``.
+        extra: Further arguments of ``pytorch_lightning.Trainer``, passed through.
+    """
+
+    accelerator: str = "auto"
+    precision: str = "auto"
+    deterministic: bool = True
+    save_every_s: float = 60.0
+    limit_batches: int = 0
+    progress: bool = True
+    compile: bool = False
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+def fit_stage(
+    network: Network,
+    data: Any,  # noqa: ANN401 - a LightningDataModule that is also StageData
+    *,
+    plan: StagePlan,
+    folder: Path,
+    seed: int,
+    hardware: Hardware,
+    options: TrainerOptions,
+    loggers: Sequence[Logger] = (),
+) -> StageResult:
+    """Train one stage, or continue it where a killed process stopped.
+
+    Args:
+        network: Network to train, changed in place; afterwards it holds the last, not the chosen, weights.
+        data: Lightning data module that also offers ``val_names`` and ``train_labels``.
+        plan: The stage.
+        folder: Where weights and resume points go.
+        seed: Seed of dropout and of every library generator.
+        hardware: Accelerator and precision.
+        options: Trainer options.
+        loggers: Lightning loggers.
+
+    Returns:
+        The chosen weights and how they were found.
+
+    Raises:
+        DataError: The monitored value is not a number.
+        ResourceError: The disk is full.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    pl.seed_everything(seed, workers=False, verbose=False)
+    module = StageModule(network, plan=plan, positive_weight=prevalence_weight(data.train_labels, limit=plan.prevalence_limit))
+    if options.compile:
+        module.network.compile()
+    selection = Selection(tuple(data.val_names), folder / BEST)
+    resume = ResumePoint(folder, every_s=options.save_every_s)
+    with _quiet():
+        trainer = _trainer(
+            plan,
+            [selection, *_optional(plan, options, has_logger=bool(loggers)), RandomState(), resume],
+            hardware,
+            options,
+            loggers,
+            folder,
+        )
+        start = latest_checkpoint(folder)
+        began = time.perf_counter()
+        trainer.fit(module, datamodule=data, ckpt_path=None if start is None else str(start), weights_only=True)
+    seconds = time.perf_counter() - began
+    images = len(data.train_labels) * trainer.current_epoch if start is None else float("nan")
+    resume.clear()
+    return StageResult(
+        weights=selection.path,
+        sha256=selection.sha256,
+        best_epoch=selection.best_epoch,
+        best_value=selection.best_value,
+        epochs_run=trainer.current_epoch,
+        seconds=seconds,
+        images_per_s=images / seconds,
+    )
+
+
+def _optional(plan: StagePlan, options: TrainerOptions, *, has_logger: bool) -> list[pl.Callback]:
+    callbacks: list[pl.Callback] = []
+    if plan.ema > 0:
+        callbacks.append(EMAWeightAveraging(decay=plan.ema))
+    if plan.patience > 0:
+        callbacks.append(EarlyStopping(plan.monitor_key, mode=MONITORS[plan.monitor], patience=plan.patience))
+    if has_logger:
+        callbacks.append(LearningRateMonitor("epoch"))
+    if options.progress:
+        callbacks.append(TQDMProgressBar(leave=False))
+    return callbacks
+
+
+def _trainer(
+    plan: StagePlan, callbacks: list[pl.Callback], hardware: Hardware, options: TrainerOptions, loggers: Sequence[Logger], folder: Path
+) -> pl.Trainer:
+    return pl.Trainer(
+        accelerator=hardware.accelerator,
+        devices=1,
+        precision=hardware.precision,  # type: ignore[arg-type]  # names checked in hardware.py
+        max_epochs=plan.epochs,
+        accumulate_grad_batches=plan.accumulate,
+        gradient_clip_val=plan.clip or None,
+        deterministic=options.deterministic,
+        limit_train_batches=options.limit_batches or 1.0,
+        limit_val_batches=1.0,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+        enable_checkpointing=False,
+        enable_progress_bar=options.progress,
+        enable_model_summary=False,
+        log_every_n_steps=1,
+        callbacks=callbacks,
+        logger=list(loggers) or False,
+        plugins=[AtomicCheckpointIO()],
+        default_root_dir=folder,
+        **options.extra,
+    )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence Lightning's advice about workers and tips; errors and our own warnings stay."""
+    names = ("pytorch_lightning", "lightning", "lightning_fabric", "lightning.pytorch", "lightning.fabric")
+    before = {name: logging.getLogger(name).level for name in names}
+    for name in names:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            for text in (
+                ".*does not have many workers.*",
+                ".*ckpt_path.*",
+                ".*fewer.*logging interval.*",
+                ".*last_epoch.*",
+                ".*mid-epoch.*",
+            ):
+                warnings.filterwarnings("ignore", message=text)
+            yield
+    finally:
+        for name, level in before.items():
+            logging.getLogger(name).setLevel(level)

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Accelerator and number format that this machine can really use."""
+
+from dataclasses import dataclass
+
+import torch
+
+from medsetu.core.errors import ConfigError, ResourceError
+
+PRECISIONS = {"auto": "", "bf16": "bf16-mixed", "fp16": "16-mixed", "fp32": "32-true"}
+ACCELERATORS = ("auto", "cpu", "gpu", "mps")
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """Where a stage runs; recorded in its provenance, because numbers are bit-equal only on equal hardware.
+
+    Attributes:
+        accelerator: ``cpu``, ``gpu`` or ``mps``.
+        precision: Lightning's name of the number format.
+    """
+
+    accelerator: str
+    precision: str
+
+    @property
+    def device(self) -> torch.device:
+        """Torch device for prediction."""
+        return torch.device({"gpu": "cuda", "mps": "mps"}.get(self.accelerator, "cpu"))
+
+
+def detect(*, accelerator: str = "auto", precision: str = "auto") -> Hardware:
+    """Choose accelerator and precision.
+
+    bfloat16 where the hardware computes in it (CUDA from Ampere on, CPUs with AVX512-BF16 or AMX), float16 with loss scaling on older CUDA
+    devices, float32 otherwise.
+
+    Args:
+        accelerator: ``auto``, ``cpu``, ``gpu`` or ``mps``.
+        precision: ``auto``, ``bf16``, ``fp16`` or ``fp32``.
+
+    Returns:
+        The choice.
+
+    Raises:
+        ConfigError: An unknown name, or fp16 on a CPU.
+        ResourceError: A GPU is asked for and none is there.
+    """
+    if accelerator not in ACCELERATORS:
+        raise ConfigError(what=f"Unknown accelerator '{accelerator}'", where="trainer.accelerator", value=accelerator, allowed=ACCELERATORS)
+    if precision not in PRECISIONS:
+        raise ConfigError(what=f"Unknown precision '{precision}'", where="trainer.precision", value=precision, allowed=list(PRECISIONS))
+    cuda = torch.cuda.is_available()
+    if accelerator == "gpu" and not cuda:
+        raise ResourceError(
+            what="No CUDA device is visible", where="trainer.accelerator=gpu", remedy="Use trainer.accelerator=auto, or repair the driver"
+        )
+    chosen = accelerator if accelerator != "auto" else ("gpu" if cuda else "cpu")
+    if chosen != "gpu" and precision == "fp16":
+        raise ConfigError(what="float16 needs a CUDA device", where="trainer.precision", remedy="Use precision=auto")
+    return Hardware(chosen, PRECISIONS[precision] or _best_precision(chosen))
+
+
+def _best_precision(accelerator: str) -> str:
+    if accelerator == "gpu":
+        return "bf16-mixed" if torch.cuda.get_device_capability()[0] >= 8 else "16-mixed"
+    if accelerator == "cpu" and _cpu_computes_bf16():
+        return "bf16-mixed"
+    return "32-true"
+
+
+def _cpu_computes_bf16() -> bool:
+    capability = torch.backends.cpu.get_cpu_capability()
+    return capability.startswith("AVX512") and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What one training stage does: which side it learns from, how long, how fast, and how its weights are chosen."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from medsetu.core.errors import ConfigError
+from medsetu.core.sample import DOMAINS
+from medsetu.tuning.strategy import Full, Strategy
+
+MONITORS = {"loss": "min", "auroc": "max"}
+
+
+@dataclass(frozen=True)
+class StagePlan:
+    """One step of a recipe (pretrain, finetune); the signature is the schema of ``configs/training``.
+
+    Attributes:
+        side: Domain whose training rows are used.
+        findings: Findings of the head, by name.
+        releases: Releases of that side to learn from; all of them when empty.
+        select_on: Side whose validation rows choose the weights; ``side`` when None. Naming a side spends its labels.
+        watch: Further sides whose validation rows are logged each epoch without choosing anything.
+        tuning: What is allowed to move.
+        epochs: Passes over the training rows.
+        lr: Peak learning rate of the trunk.
+        weight_decay: AdamW decay of weights (never of norms and biases).
+        warmup: Share of all steps spent warming up, in [0, 1].
+        batch_size: Images per step and device.
+        accumulate: Steps whose gradients are summed before one update.
+        clip: Norm at which gradients are clipped; 0 switches clipping off.
+        ema: Decay of the exponential moving average of the weights per update; 0 switches it off.
+        patience: Validations without improvement before stopping; 0 never stops early.
+        monitor: ``loss`` or ``auroc`` of the selecting side.
+        prevalence_limit: Bound b of the weight negatives / positives of a finding, which is kept in [1/b, b]; 1 means unweighted.
+    """
+
+    side: str
+    findings: Sequence[str]
+    releases: Sequence[str] = ()
+    select_on: str | None = None
+    watch: Sequence[str] = ()
+    tuning: Strategy = field(default_factory=Full)
+    epochs: int = 20
+    lr: float = 3e-4
+    weight_decay: float = 0.05
+    warmup: float = 0.1
+    batch_size: int = 32
+    accumulate: int = 1
+    clip: float = 1.0
+    ema: float = 0.0
+    patience: int = 0
+    monitor: str = "loss"
+    prevalence_limit: float = 10.0
+
+    def __post_init__(self) -> None:
+        """Refuse values outside their range, one rule per line."""
+        rules = {
+            "side": (self.side in DOMAINS, f"one of {', '.join(DOMAINS)}"),
+            "select_on": (self.selecting_side in DOMAINS, f"one of {', '.join(DOMAINS)}"),
+            "findings": (len(self.findings) > 0 and len(set(self.findings)) == len(self.findings), "a list of different names"),
+            "epochs": (self.epochs >= 1, "at least 1"),
+            "lr": (self.lr > 0, "above 0"),
+            "weight_decay": (self.weight_decay >= 0, "at least 0"),
+            "warmup": (0 <= self.warmup <= 1, "in [0, 1]"),
+            "batch_size": (self.batch_size >= 2, "at least 2"),
+            "accumulate": (self.accumulate >= 1, "at least 1"),
+            "clip": (self.clip >= 0, "at least 0"),
+            "ema": (0 <= self.ema < 1, "in [0, 1)"),
+            "patience": (self.patience >= 0, "at least 0"),
+            "monitor": (self.monitor in MONITORS, f"one of {', '.join(MONITORS)}"),
+            "prevalence_limit": (self.prevalence_limit >= 1, "at least 1"),
+        }
+        for key, (holds, wanted) in rules.items():
+            if not holds:
+                raise ConfigError(
+                    what=f"A stage cannot have {key}={getattr(self, key)}", where=f"stages.*.{key}", remedy=f"It must be {wanted}"
+                )
+
+    @property
+    def selecting_side(self) -> str:
+        """Side whose validation rows choose the weights."""
+        return self.side if self.select_on is None else self.select_on
+
+    @property
+    def sides_watched(self) -> tuple[str, ...]:
+        """Sides with a validation loader, the selecting one first."""
+        return tuple(dict.fromkeys([self.selecting_side, *self.watch]))
+
+    @property
+    def monitor_key(self) -> str:
+        """Log key that chooses the weights, for example ``val/local/loss``."""
+        return f"val/{self.selecting_side}/{self.monitor}"

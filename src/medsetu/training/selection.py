@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Validation metrics of each side, and the weights they choose."""
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from medsetu.backbone.weights import save_weights
+from medsetu.core.errors import DataError
+from medsetu.evaluation.metric import auroc_value
+from medsetu.training.loss import MaskedBCE
+from medsetu.training.module import StageModule
+from medsetu.training.plan import MONITORS
+
+
+class Selection(pl.Callback):
+    """Log ``val/<side>/...`` every epoch and keep the weights that are best on the selecting side.
+
+    Runs before the callback that swaps averaged weights back, so that what was measured is what is kept.
+
+    Args:
+        sides: Name of each validation loader, in loader order.
+        path: Where the best weights go (safetensors).
+    """
+
+    def __init__(self, sides: tuple[str, ...], path: Path) -> None:
+        super().__init__()
+        self.sides, self.path = sides, path
+        self.best_value, self.best_epoch, self.sha256 = math.nan, -1, ""
+        self._seen: dict[int, list[tuple[Tensor, Tensor]]] = {}
+
+    def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Forget the last epoch."""
+        self._seen = {index: [] for index in range(len(self.sides))}
+
+    def on_validation_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,  # noqa: ANN401
+        batch: object,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Collect logits and labels."""
+        self._seen[dataloader_idx].append((outputs["logit"].cpu(), outputs["label"].cpu()))
+
+    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Log the metrics and save the weights when they are the best so far."""
+        if trainer.sanity_checking or not isinstance(pl_module, StageModule):
+            return
+        for index, side in enumerate(self.sides):
+            logit, label = (torch.cat([pair[k] for pair in self._seen[index]]) for k in (0, 1))
+            for key, value in side_metrics(logit, label, findings=pl_module.network.findings).items():
+                pl_module.log(f"val/{side}/{key}", value)
+        value = float(trainer.callback_metrics[pl_module.plan.monitor_key])
+        self._keep_best(value, trainer.current_epoch, pl_module)
+
+    def _keep_best(self, value: float, epoch: int, module: StageModule) -> None:
+        if not math.isfinite(value):
+            raise DataError(
+                what=f"The monitored value {module.plan.monitor_key} is not a number in epoch {epoch}",
+                where="Training",
+                remedy="Lower the learning rate, use precision=32, or check that the validation rows hold both classes",
+            )
+        sign = 1 if MONITORS[module.plan.monitor] == "max" else -1
+        if self.best_epoch < 0 or sign * value > sign * self.best_value:
+            self.best_value, self.best_epoch = value, epoch
+            self.sha256 = save_weights(module.network, self.path)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain values, so that a checkpoint loads with ``weights_only=True``."""
+        return {"best_value": self.best_value, "best_epoch": self.best_epoch, "sha256": self.sha256}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Continue from the values of a checkpoint."""
+        self.best_value, self.best_epoch, self.sha256 = state_dict["best_value"], state_dict["best_epoch"], state_dict["sha256"]
+
+
+def side_metrics(logit: Tensor, label: Tensor, *, findings: tuple[str, ...]) -> Mapping[str, float]:
+    """Metrics of one side: unweighted loss, AUROC of each finding, and their mean.
+
+    Args:
+        logit: (N, L).
+        label: (N, L), NaN unknown.
+        findings: The L names.
+
+    Returns:
+        ``loss``, ``<finding>/auroc`` and ``auroc`` (mean over findings that have both classes; NaN when none has).
+    """
+    result = {"loss": float(MaskedBCE(torch.ones(len(findings)))(logit, label))}
+    values = []
+    for column, finding in enumerate(findings):
+        known = ~torch.isnan(label[:, column])
+        value = auroc_value(label[known, column].numpy(), logit[known, column].numpy())
+        result[f"{finding}/auroc"] = value
+        values.append(value)
+    usable = [value for value in values if np.isfinite(value)]
+    result["auroc"] = float(np.mean(usable)) if usable else math.nan
+    return result

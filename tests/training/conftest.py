@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A toy stage: a tiny network with dropout and batch norm, and films whose class is a bright corner."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from medsetu.backbone.network import Network
+from medsetu.backbone.spec import InputSpec, WeightSpec
+from medsetu.data.loader import PlainBatches, RandomBatches, ResumableLoader, Rows, plain_loader
+from medsetu.data.sampler import EpochBatches, make_order
+from medsetu.training.fit import StageResult, TrainerOptions, fit_stage
+from medsetu.training.hardware import Hardware
+from medsetu.training.plan import StagePlan
+
+SIZE = 16
+CPU = Hardware("cpu", "32-true")
+OPTIONS = TrainerOptions(progress=False, save_every_s=1e9)
+
+
+def small_network(seed: int = 0, findings: tuple[str, ...] = ("tuberculosis",)) -> Network:
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        trunk = nn.Sequential(
+            nn.Conv2d(1, 8, 3, stride=2), nn.BatchNorm2d(8), nn.ReLU(), nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Dropout(0.3), nn.Linear(32, 16)
+        )
+        head = nn.Linear(16, len(findings))
+    spec = InputSpec((SIZE, SIZE), 1, (0.5,), (0.25,))
+    return Network(trunk, head, findings=findings, spec=spec, weights=WeightSpec(origin="scratch", revision="", sha256="", licence="", trained_on=()))
+
+
+class ToyImages:
+    """Prepared images in memory, as the cache would hand them out."""
+
+    scale = 1 / 255
+
+    def __init__(self, pixels: np.ndarray) -> None:
+        self.pixels = pixels
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def take(self, rows: np.ndarray) -> np.ndarray:
+        return self.pixels[rows]
+
+
+class ToyData(pl.LightningDataModule):
+    def __init__(self, *, n: int = 48, batch_size: int = 8, seed: int = 0, workers: int = 0) -> None:
+        super().__init__()
+        generator = np.random.default_rng(7)
+        label = (np.arange(n + 32) % 2).astype(np.float32)
+        pixels = generator.integers(0, 120, (n + 32, SIZE, SIZE)).astype(np.uint8)
+        pixels[label == 1, :6, :6] += 90
+        self.n, self.batch_size, self.seed, self.workers = n, batch_size, seed, workers
+        self.pixels, self.label = pixels, label
+        self.handed_out: list[tuple[str, ...]] = []
+
+    @property
+    def val_names(self) -> tuple[str, ...]:
+        return ("local", "global")
+
+    @property
+    def train_labels(self) -> Tensor:
+        return torch.from_numpy(self.label[: self.n, None])
+
+    def _rows(self, where: slice) -> Rows:
+        label = torch.from_numpy(self.label[where, None].copy())
+        return Rows(tuple(f"toy/{index}" for index in range(where.start, where.stop)), label, torch.ones(len(label), dtype=torch.int64))
+
+    def train_dataloader(self) -> ResumableLoader:
+        import pandas as pd
+
+        where = slice(0, self.n)
+        rows = self._rows(where)
+        dataset = RandomBatches(ToyImages(self.pixels[where]), rows, spec=small_network().spec, augment=None, seed=self.seed)
+        frame = pd.DataFrame({"sample_id": rows.sample_id, "tuberculosis": self.label[where]})
+        order = make_order("natural", frame, findings=("tuberculosis",), seed=self.seed)
+        return ResumableLoader(dataset, EpochBatches(order, batch_size=self.batch_size), workers=self.workers)
+
+    def val_dataloader(self) -> list[DataLoader]:
+        loaders = []
+        for start in (0, 16):
+            where = slice(self.n + start, self.n + start + 16)
+            dataset = PlainBatches(ToyImages(self.pixels[where]), self._rows(where), spec=small_network().spec)
+            loaders.append(plain_loader(dataset, batch_size=8, workers=0))
+        return loaders
+
+
+def run(folder: Path, *, plan: StagePlan, data: ToyData | None = None, options: TrainerOptions = OPTIONS, seed: int = 0) -> StageResult:
+    return fit_stage(
+        small_network(), data or ToyData(), plan=plan, folder=folder, seed=seed, hardware=CPU, options=options
+    )
+
+
+@pytest.fixture
+def plan() -> StagePlan:
+    return StagePlan(side="local", findings=("tuberculosis",), watch=("global",), epochs=3, lr=3e-3, batch_size=8)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

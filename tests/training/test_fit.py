@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+import logging
+import warnings
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from medsetu.training.fit import TrainerOptions, fit_stage
+from medsetu.training.plan import StagePlan
+from medsetu.tuning.strategy import LinearProbe
+from training.conftest import CPU, OPTIONS, ToyData, run, small_network
+
+
+def test_it_learns(tmp_path: Path, plan: StagePlan) -> None:
+    result = run(tmp_path, plan=replace(plan, epochs=12, monitor="auroc"))
+    assert result.best_value > 0.9
+    assert result.images_per_s > 0
+
+
+def test_a_linear_probe_leaves_the_trunk_bit_identical(tmp_path: Path, plan: StagePlan) -> None:
+    network = small_network()
+    before = {name: tensor.clone() for name, tensor in network.trunk.state_dict().items()}
+    head = network.head.weight.detach().clone()
+    fit_stage(network, ToyData(), plan=replace(plan, tuning=LinearProbe()), folder=tmp_path, seed=0, hardware=CPU, options=OPTIONS)
+    after = network.trunk.state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert not torch.equal(head, network.head.weight)
+
+
+@pytest.mark.parametrize("change", [{"accumulate": 2}, {"clip": 0.0}, {"ema": 0.5}, {"patience": 5}, {"warmup": 0.0}])
+def test_every_switch_steps(tmp_path: Path, plan: StagePlan, change: dict[str, float]) -> None:
+    """T30."""
+    assert run(tmp_path, plan=replace(plan, epochs=1, **change)).epochs_run == 1
+
+
+def test_bfloat16_and_float32_agree(tmp_path: Path, plan: StagePlan) -> None:
+    from medsetu.training.hardware import Hardware
+
+    plan = replace(plan, epochs=12, monitor="auroc")
+    full = run(tmp_path / "a", plan=plan)
+    half = fit_stage(small_network(), ToyData(), plan=plan, folder=tmp_path / "b", seed=0, hardware=Hardware("cpu", "bf16-mixed"), options=OPTIONS)
+    assert half.best_value == pytest.approx(full.best_value, abs=0.1)
+
+
+def test_limit_batches_and_extra_reach_the_trainer(tmp_path: Path, plan: StagePlan) -> None:
+    options = TrainerOptions(progress=False, limit_batches=1, extra={"val_check_interval": 1.0})
+    assert run(tmp_path, plan=plan, options=options).epochs_run == 3
+
+
+def test_logging_levels_and_filters_are_given_back(tmp_path: Path, plan: StagePlan) -> None:
+    level, filters = logging.getLogger("pytorch_lightning").level, list(warnings.filters)
+    run(tmp_path, plan=replace(plan, epochs=1))
+    assert logging.getLogger("pytorch_lightning").level == level
+    assert list(warnings.filters) == filters

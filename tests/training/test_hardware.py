@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: Apache-2.0
+import pytest
+import torch
+
+from medsetu.core.errors import ConfigError, ResourceError
+from medsetu.training.hardware import detect
+
+
+def test_float32_is_always_available_on_a_cpu() -> None:
+    found = detect(accelerator="cpu", precision="fp32")
+    assert (found.accelerator, found.precision, found.device.type) == ("cpu", "32-true", "cpu")
+
+
+def test_auto_chooses_a_format_that_computes() -> None:
+    assert detect(accelerator="cpu").precision in ("bf16-mixed", "32-true")
+
+
+@pytest.mark.parametrize("settings", [{"accelerator": "tpuu"}, {"precision": "fp8"}, {"accelerator": "cpu", "precision": "fp16"}])
+def test_refuses_what_it_does_not_know(settings: dict[str, str]) -> None:
+    with pytest.raises(ConfigError):
+        detect(**settings)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a CUDA device is here")
+def test_a_missing_gpu_is_a_resource_error() -> None:
+    with pytest.raises(ResourceError, match="No CUDA device"):
+        detect(accelerator="gpu")

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""T34 resume_is_exact: a run killed anywhere and started again ends with the weights of the uninterrupted run."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from medsetu.core.errors import DataError, ResourceError
+from medsetu.core.run import sha256_file
+from medsetu.training.plan import StagePlan
+from medsetu.training.resume import AtomicCheckpointIO, RandomState, latest_checkpoint
+from training.conftest import OPTIONS, ToyData, run
+
+TESTS = Path(__file__).parents[1]
+
+
+class Killed(Exception):
+    """Stands for SIGKILL where the test stays in one process."""
+
+
+class KilledData(ToyData):
+    """Raise in the training loader after some batches, as a kill would."""
+
+    def __init__(self, after: int, **more: int) -> None:
+        super().__init__(**more)
+        self.after = after
+
+    def train_dataloader(self):
+        loader = super().train_dataloader()
+        take = loader.dataset.__class__.__getitem__
+        owner = self
+
+        class Mortal(loader.dataset.__class__):
+            def __getitem__(self, request):
+                owner.after -= 1
+                if owner.after < 0:
+                    raise Killed
+                return take(self, request)
+
+        loader.dataset.__class__ = Mortal
+        return loader
+
+
+@pytest.mark.parametrize("after", [3, 6, 11, 15])  # inside an epoch, at its end, twice inside later ones; 6 batches per epoch
+@pytest.mark.parametrize("ema", [0.0, 0.9])
+def test_killed_and_resumed_ends_with_the_same_weights(tmp_path: Path, plan: StagePlan, after: int, ema: float) -> None:
+    plan = replace(plan, ema=ema)
+    whole = run(tmp_path / "whole", plan=plan)
+    often = replace(OPTIONS, save_every_s=0.0)
+    with pytest.raises(Killed):
+        run(tmp_path / "cut", plan=plan, data=KilledData(after), options=often)
+    assert latest_checkpoint(tmp_path / "cut") is not None
+    resumed = run(tmp_path / "cut", plan=plan, options=often)
+    assert resumed.sha256 == whole.sha256
+    assert resumed.best_epoch == whole.best_epoch
+    assert latest_checkpoint(tmp_path / "cut") is None, "a finished stage leaves no resume files"
+
+
+def test_sigkill_at_any_moment(tmp_path: Path, plan: StagePlan) -> None:
+    whole = run(tmp_path / "whole", plan=plan)
+    script = textwrap.dedent(
+        f"""
+        import sys, torch; sys.path.insert(0, {str(TESTS)!r}); torch.set_num_threads(1)
+        from dataclasses import replace; from pathlib import Path
+        from training.conftest import OPTIONS, run
+        from medsetu.training.plan import StagePlan
+        plan = StagePlan(side="local", findings=("tuberculosis",), watch=("global",), epochs=3, lr=3e-3, batch_size=8)
+        result = run(Path({str(tmp_path / "cut")!r}), plan=plan, options=replace(OPTIONS, save_every_s=0.0))
+        Path({str(tmp_path / "sha")!r}).write_text(result.sha256)
+        """
+    )
+    process = subprocess.Popen([sys.executable, "-W", "ignore", "-c", script])
+    folder, deadline = tmp_path / "cut", time.monotonic() + 120
+    while latest_checkpoint(folder) is None and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.005)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    subprocess.run([sys.executable, "-W", "ignore", "-c", script], check=True)
+    assert (tmp_path / "sha").read_text() == whole.sha256
+
+
+def test_checkpoint_is_plain_and_verified(tmp_path: Path) -> None:
+    """T31, and a flipped byte is found."""
+    path = tmp_path / "resume-a.ckpt"
+    AtomicCheckpointIO().save_checkpoint({"state_dict": {"w": torch.arange(3.0)}, "callbacks": {"r": RandomState().state_dict()}}, path)
+    assert AtomicCheckpointIO().load_checkpoint(path)["state_dict"]["w"].tolist() == [0.0, 1.0, 2.0]
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(DataError, match="SHA-256"):
+        AtomicCheckpointIO().load_checkpoint(path)
+    assert latest_checkpoint(tmp_path) is None
+
+
+def test_a_damaged_newest_file_falls_back_to_the_one_before(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for number, name in enumerate(("resume-a.ckpt", "resume-b.ckpt")):
+        AtomicCheckpointIO().save_checkpoint({"n": number}, tmp_path / name)
+        os.utime(tmp_path / name, ns=(number * 10**9, number * 10**9))
+    (tmp_path / "resume-b.ckpt").write_bytes(b"cut")
+    assert latest_checkpoint(tmp_path) == tmp_path / "resume-a.ckpt"
+    assert "damaged" in caplog.text
+
+
+def test_random_states_come_back_at_the_first_step() -> None:
+    callback = RandomState()
+    state = callback.state_dict()
+    expected = (torch.rand(1).item(), np.random.rand(), random.random())  # noqa: NPY002
+    callback.load_state_dict(state)
+    torch.rand(7)
+    callback.on_train_batch_start(None, None, None, 0)  # type: ignore[arg-type]
+    assert (torch.rand(1).item(), np.random.rand(), random.random()) == expected  # noqa: NPY002
+
+
+def test_a_full_disk_is_said_and_loses_nothing(tmp_path: Path, plan: StagePlan, monkeypatch: pytest.MonkeyPatch) -> None:
+    often = replace(OPTIONS, save_every_s=0.0)
+    whole = run(tmp_path / "whole", plan=plan)
+    real, calls = os.fsync, {"n": 0}
+
+    def full(handle: int) -> None:
+        calls["n"] += 1
+        if calls["n"] > 12:
+            raise OSError(28, "No space left on device")
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(ResourceError, match="No space left on device"):
+        run(tmp_path / "cut", plan=plan, options=often)
+    monkeypatch.setattr(os, "fsync", real)
+    assert not list((tmp_path / "cut").glob(".*.tmp"))
+    assert run(tmp_path / "cut", plan=plan, options=often).sha256 == whole.sha256
+
+
+def test_same_seed_same_bytes_and_workers_do_not_matter(tmp_path: Path, plan: StagePlan) -> None:
+    first = run(tmp_path / "a", plan=plan)
+    second = run(tmp_path / "b", plan=plan)
+    workers = run(tmp_path / "c", plan=plan, data=ToyData(workers=2))
+    other = run(tmp_path / "d", plan=plan, data=ToyData(seed=1), seed=1)
+    assert first.sha256 == second.sha256 == workers.sha256 == sha256_file(first.weights)
+    assert other.sha256 != first.sha256
