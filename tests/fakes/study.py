@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Predictions of a study that never ran: binormal scores with planted AUROC per arm and side."""
+"""A study that never ran: binormal scores with planted AUROC per arm and side, and films in which a shortcut can be planted."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from PIL import Image
 from scipy.stats import norm
 
-from medsetu.core.table import PREDICTION_COLUMNS
+from medsetu.core.table import MANIFEST_COLUMNS, PREDICTION_COLUMNS
 from medsetu.evaluation.kernel import kernel_parts
 from medsetu.evaluation.score import ScoreMatrix
 from medsetu.shift.pairing import BY_PATIENT, ArmScores, Side
@@ -108,3 +110,49 @@ def binormal(
     own = {arm: generator.normal(size=label.size) for arm in aurocs}
     noise = {arm: np.sqrt(correlation) * film + np.sqrt(1 - correlation) * own[arm] for arm in aurocs}
     return label, {arm: label * np.sqrt(2) * norm.ppf(auroc) + noise[arm] for arm, auroc in aurocs.items()}
+
+
+def manifest(folder: Path, generator: np.random.Generator, *, per_class: int = 30, domain: str = "global") -> pd.DataFrame:
+    """A manifest of small grey films without any shortcut, written to a folder: one side, one film per patient."""
+    site, release = TITLES[domain]
+    rows = []
+    for number in range(2 * per_class):
+        film = Image.fromarray(generator.integers(60, 196, size=(40, 36), dtype=np.uint8))
+        name = f"{number:04d}.png"
+        film.save(folder / name)
+        rows.append({"sample_id": f"{release}/{name}", "path": name, "patient_id": f"p-{domain}-{number:04d}"})
+    text = dict.fromkeys((name for name, kind in MANIFEST_COLUMNS.items() if kind == "str"), "")
+    numbers = dict.fromkeys((name for name, kind in MANIFEST_COLUMNS.items() if kind != "str"), 8)
+    facts = {"release": release, "site": site, "domain": domain, "root": str(folder), "color_mode": "L", "file_format": "png"}
+    table = pd.DataFrame(rows).assign(
+        **{name: value for name, value in {**text, **numbers, **facts, "age_years": np.nan}.items() if name not in rows[0]}
+    )
+    table["group_id"] = table["patient_id"]
+    table["sha256"] = table["sample_id"]
+    table[FINDING] = np.repeat([1.0, 0.0], per_class)
+    return table
+
+
+def fixed_splits(rows: pd.DataFrame) -> pd.DataFrame:
+    """Every third film of each class is tested, the rest is trained on."""
+    split = np.where(np.arange(len(rows)) % 3 == 0, "test", np.where(np.arange(len(rows)) % 3 == 1, "train", "val"))
+    return rows[["sample_id", "domain"]].assign(repeat=-1, fold=-1, split=split)
+
+
+def crossfit_splits(rows: pd.DataFrame, *, folds: int = 5, repeats: int = 2) -> pd.DataFrame:
+    """Every film is tested once per repeat."""
+    order = np.arange(len(rows))
+    cells = []
+    for repeat in range(repeats):
+        for fold in range(folds):
+            split = np.where((order + repeat * (order // folds)) % folds == fold, "test", "train")
+            cells.append(rows[["sample_id", "domain"]].assign(repeat=repeat, fold=fold, split=split))
+    return pd.concat(cells, ignore_index=True)
+
+
+def scored(rows: pd.DataFrame, score: np.ndarray, *, arm: str = "global-only", seed: int = 0) -> pd.DataFrame:
+    """Test predictions of one run on the rows of a manifest."""
+    facts = ["sample_id", "patient_id", "domain", "site", "sex", "age_years", "view", "device", "release", "seen"]
+    return rows[facts].assign(
+        run=f"{arm}-{seed}", arm=arm, seed=seed, fold=-1, split="test", finding=FINDING, label=rows[FINDING], score=score
+    )

@@ -5,8 +5,8 @@ import math
 
 import numpy as np
 import pytest
-from fakes.study import binormal, side
 
+from fakes.study import binormal, side
 from medsetu.evaluation.interval import Estimate
 from medsetu.evaluation.plan import EvaluationPlan
 from medsetu.shift import contrast as room
@@ -107,7 +107,7 @@ def test_no_difference_is_never_read_from_a_wide_interval() -> None:
     assert all("cannot tell" in verdict(contrast, wide, margin=0.05) for contrast in CONTRASTS)
 
 
-def _cohorts(contrast: Contrast, *, aurocs: tuple[float, float], per_class: int, number: int = 250) -> list[Estimate]:
+def _cohorts(contrast: Contrast, *, aurocs: tuple[float, float], per_class: int, number: int = 200) -> list[Estimate]:
     generator = np.random.default_rng(7)
     found = []
     for _ in range(number):

@@ -5,9 +5,9 @@ import math
 
 import numpy as np
 import pytest
-from fakes.study import binormal, side
 from scipy.stats import norm
 
+from fakes.study import binormal, side
 from medsetu.shift.recovered import fieller, recovered_share
 
 

@@ -18,8 +18,9 @@ from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from medsetu.core.label import check_findings
 from medsetu.core.sample import GLOBAL, LOCAL
-from medsetu.core.table import MANIFEST_COLUMNS, conform
+from medsetu.core.table import MANIFEST_COLUMNS, conform, finding_columns
 from medsetu.evaluation.delong import difference_from, estimate_from
 from medsetu.evaluation.interval import Estimate, Floats, join_notes
 from medsetu.evaluation.kernel import KernelParts, kernel_parts
@@ -111,12 +112,14 @@ def shortcut_ladders(
         One row per side, arm and rung (``LADDER_COLUMNS``).
 
     Raises:
-        ConfigError: No arm has a head for the finding.
+        ConfigError: No arm has a head for the finding, or the manifest lacks it.
         DataError: The arms cannot be paired, or a film cannot be read.
     """
+    sides = paired_sides(predictions, finding=finding)
+    check_findings([finding], finding_columns(manifest), where="Manifest of the shortcut ladder")
     labelled = conform(manifest, MANIFEST_COLUMNS, name="manifest").dropna(subset=finding)
     tables = []
-    for name, side in paired_sides(predictions, finding=finding).items():
+    for name, side in sides.items():
         rows = labelled[side_names(labelled) == name].reset_index(drop=True)
         films = reduced_films(rows, cache=cache)
         tables.append(shortcut_ladder(side, rows=rows, splits=splits, films=films, finding=finding, plan=plan))
@@ -147,8 +150,8 @@ def shortcut_ladder(
     side = side.take(np.isin(side.sample_id, rows["sample_id"].to_numpy(dtype=str)[_tested(parts, films=len(rows))]))
     where = pd.Index(rows["sample_id"]).get_indexer(pd.Index(side.sample_id))
     climbed = {rung.name: _climb(rung, label=label, parts=parts, where=where, side=side) for rung in rungs(rows, films)}
-    values = {name: float(found.averaged().auroc[0]) for name, found in climbed.items() if isinstance(found, KernelParts)}
-    best = max(values, key=lambda name: values[name]) if values else ""
+    values = {name: estimate_from(found).value for name, found in climbed.items() if isinstance(found, KernelParts)}
+    best = max((name for name in values if not math.isnan(values[name])), key=lambda name: values[name], default="")
     table = [
         _row(side, arm, rung=name, found=found, level=plan.level) | {"best": name == best}
         for arm in side.arms
