@@ -43,7 +43,11 @@ def scored(facts: pd.DataFrame, *, arm: str, seed: int, fold: int, split: str, n
 
 def study(*, seeds: int = 3, n_global: int = 120, n_local: int = 104, per_patient: int = 1) -> pd.DataFrame:
     """Predictions of three arms: global-only is one model per seed, the others five folds per seed."""
-    world, home, watch = films("global", n_global, per_patient=per_patient), films("local", n_local, per_patient=per_patient), films("global", 80, seed=7)
+    world, home, watch = (
+        films("global", n_global, per_patient=per_patient),
+        films("local", n_local, per_patient=per_patient),
+        films("global", 80, seed=7),
+    )
     watch = watch.assign(sample_id="val" + watch["sample_id"], patient_id="val" + watch["patient_id"])
     parts = []
     for seed in range(seeds):

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy import special
 
 from medsetu.evaluation.delong import claim_note, seed_spread
 from medsetu.evaluation.interval import NAN, Estimate, Floats, check_level, join_notes
@@ -12,6 +13,7 @@ from medsetu.evaluation.kernel import seed_weights
 from medsetu.evaluation.metric import Statistic
 from medsetu.evaluation.score import Ints, ScoreMatrix
 
+SHARE = (0.0, 1.0)
 _BLOCK = 2_000_000  # weights held at once: 16 MB
 
 
@@ -77,7 +79,7 @@ def bootstrap(
         seed: Seed of the resamples.
         level: Confidence level in (0, 1).
         stratified: Resample patients with and without a positive image apart.
-        ranges: Possible range of a metric, to which the interval is cut; unbounded where absent.
+        ranges: Possible range of the metrics whose names start so, to which the interval is cut; unbounded where absent.
 
     Returns:
         One estimate per metric; resamples in which a metric is undefined are left out and counted in the note.
@@ -99,7 +101,9 @@ def bootstrap(
     result = {}
     for name in names:
         replicate = np.concatenate(draws[name]) if draws[name] else np.zeros(0)
-        ends, remark = percentile(widen(replicate, by_model[name], seed=matrix.seed, rng=rng), level=level, limits=(ranges or {}).get(name))
+        limits = next((limits for start, limits in (ranges or {}).items() if name.startswith(start)), None)
+        widened = widen(replicate, by_model[name], seed=matrix.seed, rng=rng, limits=limits)
+        ends, remark = percentile(widened, level=level, limits=limits)
         value = float(shares @ by_model[name])
         note = join_notes(claim_note(matrix.n_seeds), remark if np.isfinite(value) else "undefined in this sample")
         ends = ends if np.isfinite(value) else (NAN, NAN)
@@ -107,7 +111,9 @@ def bootstrap(
     return result
 
 
-def widen(replicate: Floats, values: Floats, *, seed: ArrayLike, rng: np.random.Generator) -> Floats:
+def widen(
+    replicate: Floats, values: Floats, *, seed: ArrayLike, rng: np.random.Generator, limits: tuple[float, float] | None = None
+) -> Floats:
     """Add what the training seeds contribute to replicates of a mean over seeds.
 
     Args:
@@ -115,6 +121,7 @@ def widen(replicate: Floats, values: Floats, *, seed: ArrayLike, rng: np.random.
         values: (M,) value of each model.
         seed: (M,) seed of each model.
         rng: Source of the Student's t draws.
+        limits: Range of the metric; (0, 1) widens on the logit scale, so that no replicate leaves it.
 
     Returns:
         (B,) replicates over patients and seeds; unchanged for one seed.
@@ -123,7 +130,11 @@ def widen(replicate: Floats, values: Floats, *, seed: ArrayLike, rng: np.random.
     if spread.count < 2 or not spread.variance > 0:
         return replicate
     noise: Floats = np.sqrt(spread.variance) * rng.standard_t(spread.count - 1, replicate.size)
-    return replicate + noise
+    mean = float(spread.by_seed.mean())
+    if limits != SHARE:
+        return replicate + noise
+    widened: Floats = special.expit(special.logit(np.clip(replicate, 0.0, 1.0)) + noise / (mean * (1 - mean)))
+    return widened
 
 
 def percentile(replicate: Floats, *, level: float, limits: tuple[float, float] | None = None) -> tuple[tuple[float, float], str]:

@@ -12,6 +12,7 @@ from medsetu.core.errors import ConfigError
 from medsetu.evaluation.bootstrap import patient_strata, patient_weights
 from medsetu.evaluation.curve import Curve, curve
 from medsetu.evaluation.interval import NAN, Floats
+from medsetu.evaluation.metric import short
 from medsetu.evaluation.score import check_scores
 
 RULES = ("sensitivity", "specificity", "youden")
@@ -46,7 +47,7 @@ class Rule:
     @property
     def name(self) -> str:
         """Short name, such as ``sensitivity_0.90``."""
-        return self.kind if self.kind == "youden" else f"{self.kind}_{self.target:.2f}"
+        return self.kind if self.kind == "youden" else f"{self.kind}_{short(self.target)}"
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
-from medsetu.evaluation.interval import NAN, Estimate, Floats, join_notes, logit_interval, mover, newcombe_auroc
+from medsetu.evaluation.interval import NAN, Estimate, Floats, auroc_interval, join_notes, mover, small_or_perfect
 from medsetu.evaluation.kernel import KernelParts, kernel_parts
 from medsetu.evaluation.score import Ints
 
 MINIMUM_CLASS = 10  # patients per class below which an AUROC gets no interval
-SMALL_CLASS = 20  # patients per class below which Newcombe's method 5 replaces logit-t
 CLAIM_SEEDS = 5  # seeds from which a claim about the recipe may be made
 
 
@@ -81,21 +80,13 @@ def estimate_from(parts: KernelParts, *, seed: ArrayLike | None = None, level: f
     fewest = min(parts.positive_patients, parts.negative_patients)
     if fewest < MINIMUM_CLASS:
         return _estimate(parts, value, (NAN, NAN), "", f"fewer than {MINIMUM_CLASS} positive or negative patients: no interval")
-    variance = float(mean.variance()[0])
-    if fewest < SMALL_CLASS or not 0.0 < value < 1.0:
-        ends = newcombe_auroc(
-            value,
-            parts.positive_patients,
-            negatives=parts.negative_patients,
-            extra=spread.variance,
-            df=satterthwaite(variance, np.inf, spread=spread),
-            level=level,
-        )
-        return _estimate(parts, value, ends, _named("newcombe-5", parts, spread), claim_note(spread.count))
-    freedom = satterthwaite(variance, float(mean.degrees()[0]), spread=spread)
-    ends = logit_interval(value, variance + spread.variance, df=freedom, level=level)
+    classes = (parts.positive_patients, parts.negative_patients)
+    ends = auroc_interval(
+        value, mean.variance()[0], df=mean.degrees()[0], classes=classes, spread=(spread.variance, spread.count - 1), level=level
+    )
     name = "logit-obuchowski-t" if parts.n_patients < parts.n_samples else "logit-delong-t"
-    return _estimate(parts, value, ends, _named(name, parts, spread), claim_note(spread.count))
+    method = "newcombe-5" if small_or_perfect(value, classes=classes) else name
+    return _estimate(parts, value, ends, _named(method, parts, spread), claim_note(spread.count))
 
 
 def auroc_estimate(
@@ -274,26 +265,6 @@ def delong_test(parts: KernelParts, *, contrasts: ArrayLike) -> tuple[float, int
         return 0.0, 0, 1.0
     chi2 = float(difference @ np.linalg.pinv(covariance, rcond=1e-12, hermitian=True) @ difference)
     return chi2, rank, float(special.chdtrc(rank, chi2))
-
-
-def satterthwaite(variance: float, df: float, *, spread: SeedSpread) -> float:
-    """Degrees of freedom of a patient variance plus the variance the seeds add.
-
-    Args:
-        variance: Patient variance.
-        df: Its degrees of freedom; infinite for a known variance.
-        spread: Seed means; one seed adds nothing.
-
-    Returns:
-        Degrees of freedom, between the smaller of the two and their sum.
-
-    Example:
-        >>> satterthwaite(1.0, 20.0, spread=seed_spread([0.9]))
-        20.0
-    """
-    total = variance + spread.variance
-    parts = variance**2 / df + (spread.variance**2 / (spread.count - 1) if spread.count > 1 else 0.0)
-    return total**2 / parts if parts > 0 else np.inf
 
 
 def _seed_covariance(a: SeedSpread, b: SeedSpread) -> float:

@@ -11,7 +11,7 @@ from medsetu.core.errors import DataError
 from medsetu.core.sample import GLOBAL, LOCAL
 from medsetu.core.table import PREDICTION_COLUMNS, RESULT_COLUMNS, conform
 from medsetu.evaluation import metric
-from medsetu.evaluation.bootstrap import bootstrap
+from medsetu.evaluation.bootstrap import SHARE, bootstrap
 from medsetu.evaluation.calibration import null_band, recalibration
 from medsetu.evaluation.curve import curve
 from medsetu.evaluation.decision import Fitted, Rule, fit_all
@@ -27,7 +27,9 @@ GLOBAL_ONLY = "global-only"  # this arm may spend no local label: its thresholds
 ALL, MACRO, TEST, VAL = "all", "macro", "test", "val"
 RESCALED = "rescaled scores are no probabilities"
 
-_RANGES = {"observed_expected": (0.0, np.inf), "log_loss": (0.0, np.inf), "brier": (0.0, 1.0), "auprc": (0.0, 1.0)}
+_RANGES = {"observed_expected": (0.0, np.inf), "log_loss": (0.0, np.inf)} | dict.fromkeys(
+    ("brier", "auprc", "partial_auroc", "roc_"), SHARE
+)
 _UNITS = {
     "threshold": "probability",
     "brier": "squared probability",
@@ -163,7 +165,8 @@ def _estimates(matrix: ScoreMatrix, plan: EvaluationPlan, *, fitted: list[Fitted
     found = {"auroc": auroc_estimate(matrix.label, matrix.scores, cluster=matrix.cluster, seed=matrix.seed, level=plan.level)}
     prevalences = tuple(plan.prevalences) if whole else ()
     for one in fitted:
-        found |= decide(matrix, one, prevalences=prevalences, level=plan.level, seed=plan.seed)
+        carried = decide(matrix, one, prevalences=prevalences, level=plan.level, seed=plan.seed)
+        found |= {name: estimate for name, estimate in carried.items() if whole or not name.startswith("threshold")}
     resampled = _resampled(matrix, plan, whole=whole)
     if whole:
         resampled |= _calibration_errors(matrix, plan)

@@ -11,6 +11,7 @@ from medsetu.core.errors import ConfigError
 
 Floats = NDArray[np.float64]
 NAN = float("nan")
+SMALL_CLASS = 20  # patients per class below which Newcombe's method 5 replaces logit-t
 
 
 @dataclass(frozen=True)
@@ -188,13 +189,15 @@ def newcombe_auroc(
     """
     theta, m, n, more = (np.asarray(part, dtype=np.float64) for part in (value, positives, negatives, extra))
     reach = critical(level, df=df)
+    mean = (m + n) / 2  # Newcombe makes the variance symmetric: both classes enter with their mean size
 
     def bound(end: float) -> Floats:
         near, far = np.broadcast_arrays(theta + 0 * m * n * more * np.where(np.isinf(reach), 0.0, reach), end)
         near, far = near.copy(), far.copy()
         for _ in range(50):  # bisection: 2^-50 is below rounding
             middle = (near + far) / 2
-            inside = np.abs(theta - middle) < reach * np.sqrt(hanley_mcneil(middle, m, negatives=n) + more)
+            variance = hanley_mcneil(middle, mean, negatives=mean) * mean**2 / (m * n) + more
+            inside = np.abs(theta - middle) < reach * np.sqrt(variance)
             near, far = np.where(inside, middle, near), np.where(inside, far, middle)
         return near
 
@@ -202,7 +205,7 @@ def newcombe_auroc(
 
 
 def hanley_mcneil(value: ArrayLike, positives: ArrayLike, *, negatives: ArrayLike) -> Floats:
-    """Variance of an AUROC from its value alone (Hanley and McNeil 1982, symmetrised by Newcombe 2006).
+    """Variance of an AUROC from its value alone, under exponential scores (Hanley and McNeil 1982).
 
     Args:
         value: AUROC in [0, 1].
@@ -213,12 +216,75 @@ def hanley_mcneil(value: ArrayLike, positives: ArrayLike, *, negatives: ArrayLik
         Variance; 0 at 0 and 1.
 
     Example:
-        >>> round(float(hanley_mcneil(0.9, 25, negatives=25)) ** 0.5, 4)
-        0.0458
+        >>> round(float(hanley_mcneil(0.893171, 51, negatives=58)) ** 0.5, 5)
+        0.03249
     """
     theta, m, n = (np.asarray(part, dtype=np.float64) for part in (value, positives, negatives))
-    size = (m + n) / 2 - 1
-    return theta * (1 - theta) / (m * n) * (1 + size * ((1 - theta) / (2 - theta) + theta / (1 + theta)))
+    return theta * (1 - theta) / (m * n) * (1 + (m - 1) * (1 - theta) / (2 - theta) + (n - 1) * theta / (1 + theta))
+
+
+def small_or_perfect(value: ArrayLike, *, classes: tuple[int, int]) -> NDArray[np.bool_]:
+    """Where Newcombe's method 5 replaces the logit interval: a class below ``SMALL_CLASS`` patients, or an AUROC of 0 or 1.
+
+    Example:
+        >>> small_or_perfect([0.9, 1.0], classes=(50, 50)).tolist()
+        [False, True]
+    """
+    theta = np.asarray(value, dtype=np.float64)
+    return (min(classes) < SMALL_CLASS) | (theta <= 0.0) | (theta >= 1.0)
+
+
+def auroc_interval(
+    value: ArrayLike,
+    variance: ArrayLike,
+    *,
+    df: ArrayLike,
+    classes: tuple[int, int],
+    spread: tuple[ArrayLike, int] = (0.0, 0),
+    level: float = 0.95,
+) -> tuple[Floats, Floats]:
+    """The interval of ``estimate_from`` from its ingredients, for any number of cohorts of one design at once.
+
+    Args:
+        value: AUROC in [0, 1], any shape.
+        variance: Patient variance, same shape.
+        df: Degrees of freedom of the patient variance.
+        classes: Positive and negative patients.
+        spread: Variance that the seeds add to the mean, and its degrees of freedom K - 1 (0 for one seed).
+        level: Confidence level in (0, 1).
+
+    Returns:
+        Lower and upper ends in [0, 1].
+    """
+    theta, patients = np.asarray(value, dtype=np.float64), np.asarray(variance, dtype=np.float64)
+    extra = np.asarray(spread[0], dtype=np.float64)
+    newcombe = newcombe_auroc(
+        theta, classes[0], negatives=classes[1], extra=extra, df=satterthwaite(patients, np.inf, spread=spread), level=level
+    )
+    logit = logit_interval(theta, patients + extra, df=satterthwaite(patients, df, spread=spread), level=level)
+    small = small_or_perfect(theta, classes=classes)
+    return np.where(small, newcombe[0], logit[0]), np.where(small, newcombe[1], logit[1])
+
+
+def satterthwaite(variance: ArrayLike, df: ArrayLike, *, spread: tuple[ArrayLike, int]) -> Floats:
+    """Degrees of freedom of a patient variance plus the variance the seeds add.
+
+    Args:
+        variance: Patient variance, any shape.
+        df: Its degrees of freedom; infinite for a known variance.
+        spread: Variance that the seeds add, and its degrees of freedom K - 1 (0 for one seed).
+
+    Returns:
+        Degrees of freedom, between the smaller of the two and their sum.
+
+    Example:
+        >>> float(satterthwaite(1.0, 20.0, spread=(0.0, 0))), float(satterthwaite(1.0, np.inf, spread=(1.0, 2)))
+        (20.0, 8.0)
+    """
+    patients, extra = np.asarray(variance, dtype=np.float64), np.asarray(spread[0], dtype=np.float64)
+    parts = patients**2 / np.asarray(df, dtype=np.float64) + (extra**2 / spread[1] if spread[1] else 0.0)
+    freedom: Floats = np.divide((patients + extra) ** 2, parts, out=np.full(np.shape(parts + extra), np.inf), where=parts > 0)
+    return freedom
 
 
 def mover(

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from medsetu.evaluation.delong import MINIMUM_CLASS, claim_note, satterthwaite, seed_spread
-from medsetu.evaluation.interval import NAN, Estimate, join_notes, logit_interval
+from medsetu.evaluation.delong import MINIMUM_CLASS, claim_note, seed_spread
+from medsetu.evaluation.interval import NAN, Estimate, join_notes, logit_interval, satterthwaite
 from medsetu.evaluation.kernel import kernel_parts
 from medsetu.evaluation.score import ScoreMatrix
 
@@ -43,7 +43,7 @@ def macro_auroc(matrices: Mapping[str, ScoreMatrix], *, level: float = 0.95) -> 
     spread = seed_spread(np.mean(by_seed, axis=0))
     value = float(spread.by_seed.mean())
     variance = float((influence**2).sum() * patients.size / (patients.size - 1))
-    df = satterthwaite(variance, min(freedom), spread=spread)
+    df = satterthwaite(variance, min(freedom), spread=(spread.variance, spread.count - 1))
     low, high = logit_interval(value, variance + spread.variance, df=df, level=level)
     method = f"logit-t, joint by patient over {len(parts)} findings"
     return Estimate(value, float(low), float(high), *counts, method, join_notes(claim_note(spread.count), f"mean of {', '.join(parts)}"))

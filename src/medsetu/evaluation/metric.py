@@ -118,12 +118,12 @@ def ranking(roc: Curve, *, partial_fpr: float, sensitivities: ArrayLike, specifi
     """Statistics that need only the order of the scores; ``roc_...`` are summaries of the test curve, no operating points."""
     found = {
         "auprc": roc_curve.average_precision(roc),
-        f"partial_auroc_fpr_{partial_fpr:.2f}": roc_curve.partial_auroc(roc, high=partial_fpr),
+        f"partial_auroc_fpr_{short(partial_fpr)}": roc_curve.partial_auroc(roc, high=partial_fpr),
     }
     for target in np.asarray(specificities, dtype=np.float64):
-        found[f"roc_sensitivity_at_specificity_{target:.2f}"] = roc_curve.sensitivity_at_specificity(roc, specificity=float(target))
+        found[f"roc_sensitivity_at_specificity_{short(target)}"] = roc_curve.sensitivity_at_specificity(roc, specificity=float(target))
     for target in np.asarray(sensitivities, dtype=np.float64):
-        found[f"roc_specificity_at_sensitivity_{target:.2f}"] = roc_curve.specificity_at_sensitivity(roc, sensitivity=float(target))
+        found[f"roc_specificity_at_sensitivity_{short(target)}"] = roc_curve.specificity_at_sensitivity(roc, sensitivity=float(target))
     return found
 
 
@@ -137,10 +137,20 @@ def probability(label: Floats, score: Floats, weight: Floats, *, decision_thresh
     total = weight.sum(axis=1)
     for threshold in np.asarray(decision_thresholds, dtype=np.float64):
         called = (score >= threshold).astype(np.float64)
-        found[f"net_benefit_{threshold:.2f}"] = net_benefit(
+        found[f"net_benefit_{short(threshold)}"] = net_benefit(
             weight @ (called * label), weight @ (called * (1 - label)), total=total, threshold=float(threshold)
         )
     return found
+
+
+def short(number: float) -> str:
+    """Write a target in the name of a metric: two decimals where they suffice.
+
+    Example:
+        >>> short(0.9), short(0.001)
+        ('0.90', '0.001')
+    """
+    return f"{number:.2f}" if round(number, 2) == number else f"{number:g}"
 
 
 def weighted_mean(values: Floats, weight: Floats) -> Floats:

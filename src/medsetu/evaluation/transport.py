@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from medsetu.evaluation.bootstrap import percentile, widen
+from medsetu.evaluation.bootstrap import SHARE, percentile, widen
 from medsetu.evaluation.decision import Fitted, Model, established_note
 from medsetu.evaluation.delong import claim_note
 from medsetu.evaluation.interval import NAN, Estimate, Floats, join_notes, wilson_bound
 from medsetu.evaluation.kernel import seed_weights
-from medsetu.evaluation.metric import predictive_values, ratio
+from medsetu.evaluation.metric import predictive_values, ratio, short
 from medsetu.evaluation.proportion import MEASURES, Ratio, decision_ratios, wilson_name
 from medsetu.evaluation.score import ScoreMatrix
 
@@ -39,7 +39,7 @@ def decide(matrix: ScoreMatrix, fitted: Fitted, *, prevalences: tuple[float, ...
     found = {f"threshold_at_{rule}": _threshold_estimate(fitted, level=level)}
     missing = _missing(matrix, fitted)
     if missing:
-        names = [*MEASURES, *(f"{name}_prevalence_{p:.2f}" for p in prevalences for name in ("ppv", "npv"))]
+        names = [*MEASURES, *(f"{name}_prevalence_{short(p)}" for p in prevalences for name in ("ppv", "npv"))]
         return found | {_metric(name, rule): Estimate(NAN, NAN, NAN, *counts, "", missing) for name in names}
     draws = _Draws.make(matrix, fitted, level=level, seed=seed)
     note = join_notes(claim_note(matrix.n_seeds), f"threshold from {fitted.origin}", established_note(fitted.counts[2]))
@@ -49,7 +49,7 @@ def decide(matrix: ScoreMatrix, fitted: Fitted, *, prevalences: tuple[float, ...
         point = predictive_values(draws.ratios["sensitivity"].value, draws.ratios["specificity"].value, prevalence=prevalence)
         spread = predictive_values(draws.replicate["sensitivity"], draws.replicate["specificity"], prevalence=prevalence)
         for name, value, replicate in zip(("ppv", "npv"), point, spread, strict=True):
-            found[_metric(f"{name}_prevalence_{prevalence:.2f}", rule)] = _estimate(
+            found[_metric(f"{name}_prevalence_{short(prevalence)}", rule)] = _estimate(
                 float(value), replicate, counts=counts, level=level, method="confidence draws of sensitivity and specificity", note=note
             )
     return found
@@ -75,8 +75,8 @@ class _Draws:
             values, totals = moved[name] if moved else (np.full(4000, one.value), np.full(4000, one.total))
             effective = totals * (one.effective / one.total if one.total else NAN)
             deviate = rng.permutation(special.ndtri((np.arange(values.size) + 0.5) / values.size))
-            drawn = wilson_bound(values * effective, effective, z=deviate)
-            replicate[name] = np.clip(widen(drawn, single[name], seed=matrix.seed, rng=rng), 0.0, 1.0)
+            drawn = wilson_bound(np.clip(centred(values, one.value), 0.0, 1.0) * effective, effective, z=deviate)
+            replicate[name] = widen(drawn, single[name], seed=matrix.seed, rng=rng, limits=SHARE)
         return cls(ratios, replicate, resampled=moved is not None or matrix.n_seeds > 1)
 
     def estimate(self, name: str, *, counts: tuple[int, int, int], level: float, note: str) -> Estimate:
@@ -87,6 +87,16 @@ class _Draws:
             return Estimate(one.value, *one.interval(level=level), *counts, wilson_name(one), note)
         method = f"{wilson_name(one)}, over resampled validation"
         return _estimate(one.value, self.replicate[name], counts=counts, level=level, method=method, note=note)
+
+
+def centred(replicate: Floats, value: float) -> Floats:
+    """Move replicates so that their mean is the estimate: resampled validation sets choose systematically milder thresholds.
+
+    Example:
+        >>> centred(np.array([1.0, 3.0]), 5.0).tolist()
+        [4.0, 6.0]
+    """
+    return replicate - np.nanmean(replicate) + value if np.isfinite(replicate).any() else replicate
 
 
 def _estimate(value: float, replicate: Floats, *, counts: tuple[int, int, int], level: float, method: str, note: str) -> Estimate:
@@ -149,7 +159,7 @@ def _missing(matrix: ScoreMatrix, fitted: Fitted) -> str:
 
 def _threshold_estimate(fitted: Fitted, *, level: float) -> Estimate:
     values = np.array(list(fitted.value.values()))
-    mean = np.mean(list(fitted.replicate.values()), axis=0)
+    mean = centred(np.mean(list(fitted.replicate.values()), axis=0), float(values.mean()))
     ends, remark = percentile(mean, level=level)
     note = join_notes(f"chosen on {fitted.origin}", established_note(fitted.counts[2]), remark)
     return Estimate(float(values.mean()), *ends, *fitted.counts, "patient bootstrap of validation" if np.isfinite(ends[0]) else "", note)
