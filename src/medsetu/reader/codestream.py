@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from medsetu.reader.guard import Unreadable
 
 _BASELINE, _EXTENDED, _LOSSLESS, _LS = 0xC0, 0xC1, 0xC3, 0xF7
-_SCAN, _END = 0xDA, b"\xff\xd9"
+_HUFFMAN, _SCAN, _END = 0xC4, 0xDA, b"\xff\xd9"
+_APP0, _SEGMENTS = 0xE0, frozenset((_HUFFMAN, _SCAN, 0xDB, 0xDD, 0xF8, 0xFE, *range(0xE0, 0xF0)))
+"""Segments with a length that may stand before a scan: tables, restart interval, JPEG-LS parameters, comments and application data."""
 _START_2000 = b"\xff\x4f\xff\x51"
 _FAMILIES = {
     "1.2.840.10008.1.2.4.50": (_BASELINE,),
@@ -73,16 +75,41 @@ def _parse_jpeg(frame: bytes, families: tuple[int, ...]) -> Codestream:
     """Segments up to the first scan: T.81 B.1.1."""
     if not frame.startswith(b"\xff\xd8"):
         raise Unreadable(expected="a JPEG codestream", found="another start")
-    place, found = 2, None
-    while True:
+    place, marker, found = 2, 0, None
+    while marker != _SCAN:
         lead, marker, length = struct.unpack(">BBH", frame[place : place + 4])
-        if lead != 0xFF or length < 2 or place + 2 + length > len(frame):
+        body = frame[place + 4 : place + 2 + length]
+        known = marker in _SEGMENTS or (marker in families and found is None)
+        if lead != 0xFF or not known or len(body) != length - 2 or _is_odd_jfif(marker, body):
             raise Unreadable(expected="JPEG segments up to the scan", found="a broken segment")
-        if marker == _SCAN:
-            break
-        if marker in families and found is None:
-            found = Codestream(*struct.unpack(">BHHB", frame[place + 4 : place + 10]))
+        if marker in families:
+            found = _parse_frame(body)
+        elif marker == _HUFFMAN:
+            _check_huffman(body)
         place += 2 + length
     if found is None:
         raise Unreadable(expected="the JPEG process of the transfer syntax", found="another one")
     return found
+
+
+def _is_odd_jfif(marker: int, body: bytes) -> bool:
+    """A JFIF version other than 1 is only a warning to libjpeg, but any warning about the header makes gdcm end the process."""
+    return marker == _APP0 and body.startswith(b"JFIF\0") and body[5:6] != b"\x01"
+
+
+def _parse_frame(body: bytes) -> Codestream:
+    """Frame header: T.81 B.2.2."""
+    precision, height, width, components = struct.unpack(">BHHB", body[:6])
+    if len(body) != 6 + 3 * components:
+        raise Unreadable(expected="a JPEG frame header", found="one of another length")
+    return Codestream(precision=precision, height=height, width=width, components=components)
+
+
+def _check_huffman(body: bytes) -> None:
+    """Huffman tables: T.81 B.2.4.2; 16 counts, then as many symbols."""
+    place = 0
+    while place < len(body):
+        count = sum(body[place + 1 : place + 17])
+        place += 17 + count
+        if count > 256 or place > len(body):
+            raise Unreadable(expected="whole Huffman tables", found="a broken one")

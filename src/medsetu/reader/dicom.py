@@ -40,7 +40,8 @@ _PLUGINS: Final = {
 
 _FOR_PROCESSING: Final = ("1.2.840.10008.5.1.4.1.1.1.1.1", "1.2.840.10008.5.1.4.1.1.1.2.1", "1.2.840.10008.5.1.4.1.1.1.3.1")
 _PREAMBLE: Final = 128
-_MAX_INFLATED: Final = 2 * MAX_PIXELS + (1 << 26)
+_MAX_INFLATED: Final = 2 * MAX_PIXELS + (1 << 26)  # bytes
+_BLOCK: Final = 1 << 14  # pixels
 
 
 def is_dicom(data: bytes) -> bool:
@@ -82,8 +83,8 @@ def read_dicom(data: bytes, *, sample_id: str = "") -> Picture:
     coding = coding_of(header)
     table, steps = grey_table(header, coding)
     spacing_mm, spacing_steps = element.spacing(header)
-    codes = _codes(_decode(header, coding), coding)
-    height, width = codes.shape
+    pixels = _look_up(table, _decode(header, coding), coding)
+    height, width = pixels.shape
     facts = Facts(
         file_format="dicom",
         color_mode=element.word(header, "PhotometricInterpretation"),
@@ -100,7 +101,7 @@ def read_dicom(data: bytes, *, sample_id: str = "") -> Picture:
         device=element.device(header),
         steps=steps + spacing_steps,
     )
-    return Picture(table[codes], facts)
+    return Picture(pixels, facts)
 
 
 def _open(data: bytes) -> Dataset:
@@ -130,8 +131,9 @@ def _check_kind(header: Dataset) -> None:
         )
     if "PixelData" not in header:
         raise Unreadable(expected="pixel data", found="a DICOM object without it")
-    if element.number(header, "NumberOfFrames") not in (None, 1):
-        raise Unreadable(expected="one frame", found="several frames", remedy="Export the frame that is meant to a file of its own")
+    frames = element.number(header, "NumberOfFrames")
+    if frames not in (None, 1):
+        raise Unreadable(expected="one frame", found=f"{frames:g} frames", remedy="Export the frame that is meant to a file of its own")
     grey = element.word(header, "PhotometricInterpretation") in ("MONOCHROME1", "MONOCHROME2")
     if element.whole(header, "SamplesPerPixel") != 1 or not grey:
         raise Unreadable(expected="one grey sample per pixel", found="a colour image or none declared")
@@ -161,8 +163,13 @@ def _has_embedded_overlay(header: Dataset) -> bool:
     return any(int(header[group, 0x0102].value or 0) > 0 for group in range(0x6000, 0x6020, 2) if (group, 0x0102) in header)
 
 
-def _codes(stored: NDArray[np.integer], coding: Coding) -> NDArray[np.unsignedinteger]:
-    """Unsigned bit patterns of the stored values: the index of the grey table."""
+def _look_up(table: NDArray[np.float32], stored: NDArray[np.integer], coding: Coding) -> NDArray[np.float32]:
+    """Grey of each stored value, some rows at a time: numpy widens indices to eight bytes, and these should not leave the cache."""
     native = stored.astype(stored.dtype.newbyteorder("="), copy=False)
     codes: NDArray[np.unsignedinteger] = native.view(f"u{native.itemsize}")
-    return codes & codes.dtype.type((1 << coding.bits) - 1)
+    mask = codes.dtype.type((1 << coding.bits) - 1)
+    grey = np.empty(codes.shape, np.float32)
+    rows = max(1, _BLOCK // codes.shape[1])
+    for top in range(0, codes.shape[0], rows):
+        np.take(table, codes[top : top + rows] & mask, out=grey[top : top + rows], mode="clip")
+    return grey

@@ -10,7 +10,8 @@ import zlib
 from collections.abc import Callable
 from typing import Final, ParamSpec, TypeVar
 
-from pydicom.errors import InvalidDicomError
+from PIL import Image
+from pydicom.errors import BytesLengthException, InvalidDicomError
 
 from medsetu.core.errors import DataError
 
@@ -25,7 +26,9 @@ _FAULTS: Final = (
     AssertionError,
     AttributeError,
     BufferError,
+    BytesLengthException,
     EOFError,
+    Image.DecompressionBombError,
     InvalidDicomError,
     LookupError,
     OSError,

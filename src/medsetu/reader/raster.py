@@ -67,21 +67,34 @@ def _read_pillow(image: Image.Image, data: bytes) -> Picture:
     check_size(image.height, image.width)
     file_format, mode, bits = _FORMATS[str(image.format)], image.mode, _declared_bits(image, data)
     steps = _check_pages(image)
-    inverted = mode in _DEEP and file_format == "tiff" and _tag(image, ExifTags.Base.PhotometricInterpretation) == _WHITE_IS_ZERO
-    orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
-    image.load()
-    upright = orientation if image.getexif().get(ExifTags.Base.Orientation, 1) == orientation else 1  # Pillow turns TIFF by itself
+    negative = mode in _DEEP and file_format == "tiff" and _tag(image, ExifTags.Base.PhotometricInterpretation) == _WHITE_IS_ZERO
+    orientation = _orientation(image)
+    steps += _load(image)
     grey, top, reductions = _reduce(image, bits)
-    if inverted:  # Pillow does this for 8 bits only
+    if negative:  # Pillow inverts 8 bits only
         grey = top - grey
         reductions += ("inverted (white is zero)",)
     if orientation in _TURNS:
         steps += (f"turned upright from EXIF orientation {orientation}",)
-        grey = _TURNS[upright](grey) if upright in _TURNS else grey
+        if _orientation(image) == orientation:  # Pillow turns a TIFF by itself while it loads
+            grey = _TURNS[orientation](grey)
     steps += (*reductions, f"scaled by declared maximum {top}")
     height, width = grey.shape
     facts = Facts(file_format, mode, height, width, bits=bits, file_bytes=len(data), steps=steps)
     return Picture(to_unit(grey, top), facts)
+
+
+def _orientation(image: Image.Image) -> int:
+    return int(image.getexif().get(ExifTags.Base.Orientation, 1))
+
+
+def _load(image: Image.Image) -> tuple[str, ...]:
+    """Decode; of a colour JPEG only the luma, which is stored as a channel of its own."""
+    luma_only = image.format in ("JPEG", "MPO") and image.mode == "RGB"
+    if luma_only:
+        image.draft("L", image.size)
+    image.load()
+    return ("colour to grey by luma",) if luma_only and image.mode == "L" else ()
 
 
 def _tag(image: Image.Image, tag: int) -> int:
