@@ -50,7 +50,7 @@ def make_manifest(root: Path, *, count: int = 24, domain: str = "global", first:
             "root": str(path.parent),
             "sha256": sha256_file(path),
             "tuberculosis": float(number % 4 == 0),
-            "effusion": float("nan") if number % 5 == 0 else float(number % 2),
+            "effusion": float("nan") if number % 7 == 3 else float(number % 2),
         }
         rows.append(fact)
     return pd.DataFrame(rows)

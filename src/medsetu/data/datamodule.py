@@ -106,7 +106,7 @@ class StageDataModule(LightningDataModule):
         loaders, start = [], len(self.train_rows)
         for rows in self.val_rows.values():
             images = self._opened().subset(np.arange(start, start + len(rows), dtype=np.int64))
-            loaders.append(self._plain(images, rows))
+            loaders.append(_plain(images, rows, findings=self.findings, spec=self.spec, plan=self.plan))
             start += len(rows)
         return loaders
 
@@ -119,26 +119,12 @@ class StageDataModule(LightningDataModule):
         Returns:
             The loader.
         """
-        return self._plain(self._open(frame), frame)
-
-    def _plain(self, images: Images, frame: pd.DataFrame) -> DataLoader[Batch]:
-        dataset = PlainBatches(images, Rows.of(frame, self.findings), spec=self.spec)
-        return plain_loader(dataset, batch_size=self.plan.eval_batch_size, workers=self.plan.workers, pin_memory=self.plan.pin_memory)
+        return prediction_loader(frame, findings=self.findings, spec=self.spec, plan=self.plan)
 
     def _opened(self) -> Images:
         if self._images is None:
-            self._images = self._open(pd.concat([self.train_rows, *self.val_rows.values()]))
+            self._images = _open(pd.concat([self.train_rows, *self.val_rows.values()]), spec=self.spec, plan=self.plan)
         return self._images
-
-    def _open(self, frame: pd.DataFrame) -> Images:
-        return open_images(
-            sources(frame),
-            self.plan.pipeline(self.spec),
-            folder=Path(self.plan.cache),
-            workers=self.plan.build_workers,
-            memory_limit_gib=self.plan.memory_limit_gib,
-            progress=self.plan.progress,
-        )
 
     def _labelled(self, rows: pd.DataFrame, wanted: TrainOn) -> pd.DataFrame:
         if wanted.side not in DOMAINS:
@@ -172,6 +158,37 @@ class StageDataModule(LightningDataModule):
                     where=f"Validation of '{name}', findings {', '.join(self.findings)}",
                     remedy="Enlarge manifest.val, or choose another release or finding",
                 )
+
+
+def prediction_loader(frame: pd.DataFrame, *, findings: Sequence[str], spec: InputSpec, plan: DataPlan) -> DataLoader[Batch]:
+    """Load manifest rows once, in their order, without random changes.
+
+    Args:
+        frame: Manifest rows; a finding without a column is unknown.
+        findings: Findings of the head, in order.
+        spec: What the network wants to see.
+        plan: How rows become batches.
+
+    Returns:
+        The loader.
+    """
+    return _plain(_open(frame, spec=spec, plan=plan), frame, findings=findings, spec=spec, plan=plan)
+
+
+def _plain(images: Images, frame: pd.DataFrame, *, findings: Sequence[str], spec: InputSpec, plan: DataPlan) -> DataLoader[Batch]:
+    dataset = PlainBatches(images, Rows.of(frame, findings), spec=spec)
+    return plain_loader(dataset, batch_size=plan.eval_batch_size, workers=plan.workers, pin_memory=plan.pin_memory)
+
+
+def _open(frame: pd.DataFrame, *, spec: InputSpec, plan: DataPlan) -> Images:
+    return open_images(
+        sources(frame),
+        plan.pipeline(spec),
+        folder=Path(plan.cache),
+        workers=plan.build_workers,
+        memory_limit_gib=plan.memory_limit_gib,
+        progress=plan.progress,
+    )
 
 
 def sources(frame: pd.DataFrame) -> list[Source]:

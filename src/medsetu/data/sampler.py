@@ -35,6 +35,7 @@ class Order:
 
     Attributes:
         seed: Seed of the run, at least 0.
+        count: Number of images, N.
         weights: (N,) share of each image of an epoch, summing to 1; None shows each image once.
         groups: (N,) group of each image, of which one image is shown per epoch; None shows each image once.
     """
@@ -144,7 +145,8 @@ def make_order(name: str, rows: pd.DataFrame, *, findings: Sequence[str], seed: 
         site = rows["site"]
         return Order(seed, len(rows), weights=1.0 / (site.map(site.value_counts()) * site.nunique()).to_numpy(dtype=np.float64))
     if name == "patient":
-        patient = rows["patient_id"].fillna(rows["sample_id"])  # without patient ids an image stands for its patient
+        # without patient ids an image stands for its patient
+        patient = np.where(rows["patient_id"].isna(), rows["sample_id"], rows["patient_id"])
         return Order(seed, len(rows), groups=pd.factorize(patient)[0].astype(np.int64))
     return Order(seed, len(rows))
 
