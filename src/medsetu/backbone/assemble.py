@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """From a source of architectures and a place of weights to a network: the same steps for every library."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -11,7 +11,8 @@ from torch import nn
 from medsetu.backbone.fetch import Published, fetch, is_local, locate
 from medsetu.backbone.network import Network, new_head, seeded
 from medsetu.backbone.spec import SCRATCH, InputSpec, WeightSpec
-from medsetu.backbone.stored import State, read_stored
+from medsetu.backbone.stored import State, Stored, read_stored
+from medsetu.backbone.trunk import first_convolution
 from medsetu.backbone.weights import Rows, load_rows, part, stored_rows
 from medsetu.core.errors import ConfigError
 
@@ -30,10 +31,6 @@ class Source(Protocol):
         """Digest the weights must have, where the recipe pins one."""
 
     @property
-    def revision(self) -> str | None:
-        """Branch, tag or commit on a hub."""
-
-    @property
     def channels(self) -> int:
         """Channels of the images, 1 or 3."""
 
@@ -50,17 +47,23 @@ class Source(Protocol):
     def trunk(self, *, channels: int, state: State | None) -> nn.Module:
         """Build the architecture without its head, for ``channels`` channels, and load ``state`` strictly where given."""
 
-    def rows(self, state: State) -> Rows:
-        """Take the rows of a published head that are findings out of its state."""
 
-
-def assemble(source: Source, findings: Sequence[str], *, seed: int) -> Network:
+def assemble(
+    source: Source,
+    findings: Sequence[str],
+    *,
+    seed: int,
+    rows: Callable[[State], Rows] | None = None,
+    module_classes: Sequence[str] = (),
+) -> Network:
     """Build a network: locate and verify the weights, build the trunk, load it strictly, set the head by name.
 
     Args:
         source: Architecture and place of the weights.
         findings: Names of the rows of the head.
         seed: Of everything that is not loaded; no global generator is touched.
+        rows: Takes the rows of a published head that are findings out of its state; None where its classes are no findings.
+        module_classes: Names of the classes in a published file that holds a whole module instead of its state.
 
     Returns:
         The network in training mode, on the CPU, every parameter trainable.
@@ -73,17 +76,9 @@ def assemble(source: Source, findings: Sequence[str], *, seed: int) -> Network:
     with seeded(seed):
         if source.weights is None:
             return _untaught(source, findings, seed=seed)
-        return _taught(source, source.weights, findings, seed=seed)
-
-
-def first_convolution(trunk: nn.Module) -> str:
-    """Name the convolution that reads the image.
-
-    Example:
-        >>> first_convolution(nn.Sequential(nn.Conv2d(1, 2, 3)))
-        '0'
-    """
-    return next((name for name, module in trunk.named_modules() if isinstance(module, nn.Conv2d)), "")
+        stored, origin = _obtain(source, source.weights, module_classes)
+        published_rows = rows(stored.state) if rows and not stored.note else {}
+        return _taught(source, stored, origin, findings, seed=seed, published_rows=published_rows)
 
 
 def _untaught(source: Source, findings: Sequence[str], *, seed: int) -> Network:
@@ -93,20 +88,28 @@ def _untaught(source: Source, findings: Sequence[str], *, seed: int) -> Network:
     return _network(trunk, findings, seed=seed, spec=spec, native=spec, weights=SCRATCH)
 
 
-def _taught(source: Source, weights: str, findings: Sequence[str], *, seed: int) -> Network:
-    local = is_local(weights)
-    published = Published(place=weights) if local else source.published()
-    located = locate(weights, sha256=source.sha256) if local else fetch(published, sha256=source.sha256, revision=source.revision)
-    stored = read_stored(located.path, sha256=located.sha256)
+def _obtain(source: Source, weights: str, module_classes: Sequence[str]) -> tuple[Stored, WeightSpec]:
+    if is_local(weights):
+        located = locate(weights, sha256=source.sha256)
+        stored = read_stored(located.path, sha256=located.sha256, module_classes=module_classes)
+        origin = WeightSpec(weights, sha256=stored.sha256)
+        if stored.note:
+            came_from = WeightSpec.from_dict(stored.note["weights"])
+            origin = replace(origin, licence=came_from.licence, trained_on=came_from.trained_on)
+        return stored, origin
+    published = source.published()
+    located = fetch(published, sha256=source.sha256)
+    stored = read_stored(located.path, sha256=located.sha256, module_classes=module_classes)
+    return stored, WeightSpec(published.place, located.revision, stored.sha256, published.licence, published.trained_on)
+
+
+def _taught(source: Source, stored: Stored, origin: WeightSpec, findings: Sequence[str], *, seed: int, published_rows: Rows) -> Network:
     if stored.note:  # one of ours: it says itself what it was taught on and what its rows mean
         native, state, rows = InputSpec.from_dict(stored.note["native"]), part(stored.state, "trunk."), stored_rows(stored)
-        came_from = WeightSpec.from_dict(stored.note["weights"])
-        published = replace(published, licence=came_from.licence, trained_on=came_from.trained_on)
     else:
-        native, state, rows = _native(source, stored.state), stored.state, source.rows(stored.state)
+        native, state, rows = _native(source, stored.state), stored.state, published_rows
     trunk = source.trunk(channels=native.channels, state=state)
-    weight_spec = WeightSpec(published.place, located.revision, stored.sha256, published.licence, published.trained_on)
-    network = _network(trunk, findings, seed=seed, spec=_seen(source, native), native=native, weights=weight_spec)
+    network = _network(trunk, findings, seed=seed, spec=_seen(source, native), native=native, weights=origin)
     load_rows(network, rows, trained=stored.note.get("trained", tuple(rows)))
     return network
 
@@ -133,7 +136,7 @@ def _seen(source: Source, native: InputSpec) -> InputSpec:
 
 def _network(trunk: nn.Module, findings: Sequence[str], *, seed: int, spec: InputSpec, native: InputSpec, weights: WeightSpec) -> Network:
     head = new_head(_width(trunk, native, spec.size), findings, seed=seed)
-    return Network(trunk, head, findings=findings, spec=spec, weights=weights, native=native).train()
+    return Network(trunk, head, findings=findings, spec=spec, weights=weights, native=replace(native, size=spec.size)).train()
 
 
 def _width(trunk: nn.Module, native: InputSpec, size: tuple[int, int]) -> int:

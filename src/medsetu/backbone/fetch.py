@@ -40,12 +40,14 @@ class Published:
         filename: Name within the repository; empty for an address.
         licence: As the publisher names it; empty means unknown.
         trained_on: Releases the weights have seen.
+        revision: Branch, tag or commit in the repository; None for the newest.
     """
 
     place: str
     filename: str = ""
     licence: str = ""
     trained_on: tuple[str, ...] = ()
+    revision: str | None = None
 
 
 def is_local(weights: str) -> bool:
@@ -65,6 +67,16 @@ def is_local(weights: str) -> bool:
             remedy="Download the file, compare its SHA-256, and give backbone.weights=file:<path> backbone.sha256=<digest>",
         )
     return weights.startswith(("file:", "run:"))
+
+
+def is_untagged(weights: str | None) -> bool:
+    """Tell whether weights are named without a tag of the library.
+
+    Example:
+        >>> is_untagged("pretrained"), is_untagged("IMAGENET1K_V2")
+        (True, False)
+    """
+    return weights is None or weights == PRETRAINED or weights.startswith(("file:", "run:"))
 
 
 def locate(weights: str, *, sha256: str | None) -> Located:
@@ -103,7 +115,7 @@ def locate(weights: str, *, sha256: str | None) -> Located:
     return Located(path, sha256 or recorded.read_text().split()[0])
 
 
-def fetch(published: Published, *, sha256: str | None, revision: str | None = None) -> Located:
+def fetch(published: Published, *, sha256: str | None) -> Located:
     """Fetch weights from their publisher into the usual cache, once.
 
     The digest comes from the recipe, else from the publisher (the hub names a file by its SHA-256, torchvision writes it into the file's
@@ -112,7 +124,6 @@ def fetch(published: Published, *, sha256: str | None, revision: str | None = No
     Args:
         published: What to fetch.
         sha256: Digest pinned by the recipe.
-        revision: Branch, tag or commit on the hub.
 
     Returns:
         The file and its expected digest.
@@ -121,7 +132,7 @@ def fetch(published: Published, *, sha256: str | None, revision: str | None = No
         ResourceError: The publisher cannot be reached.
         WeightError: Nobody states a digest.
     """
-    located = _from_hub(published, sha256, revision) if published.filename else _from_address(published.place, sha256)
+    located = _from_hub(published, sha256) if published.filename else _from_address(published.place, sha256)
     if located.sha256 is None:
         raise WeightError(
             what=f"Nobody states which bytes these weights must have; the file that came has SHA-256 {sha256_file(located.path)}",
@@ -131,12 +142,12 @@ def fetch(published: Published, *, sha256: str | None, revision: str | None = No
     return located
 
 
-def _from_hub(published: Published, sha256: str | None, revision: str | None) -> Located:
+def _from_hub(published: Published, sha256: str | None) -> Located:
     import huggingface_hub
     from huggingface_hub.errors import EntryNotFoundError
 
     try:
-        path = Path(huggingface_hub.hf_hub_download(published.place, published.filename, revision=revision))
+        path = Path(huggingface_hub.hf_hub_download(published.place, published.filename, revision=published.revision))
     except (OSError, EntryNotFoundError) as error:
         raise _unreachable(published.place, error) from error
     blob = path.resolve().name  # the cache keeps large files under their SHA-256

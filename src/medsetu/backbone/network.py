@@ -97,10 +97,10 @@ class Network(nn.Module):
             image: (B, C, H, W) float, normalised by ``spec``.
 
         Returns:
-            (B, D) float32, pooled.
+            (B, D) pooled, in the precision of the head: float32 also under autocast.
         """
         pooled: Tensor = self.trunk(self.stem(image))
-        return pooled.float()
+        return pooled.to(self.head.weight.dtype)
 
     def forward(self, image: Tensor) -> Tensor:
         """Compute logits.
@@ -109,10 +109,10 @@ class Network(nn.Module):
             image: (B, C, H, W) float, normalised by ``spec``.
 
         Returns:
-            (B, L) float32 logits in the order of ``findings``; their sigmoid is a score, uncalibrated.
+            (B, L) logits in the order of ``findings`` and the precision of the head; their sigmoid is a score, uncalibrated.
         """
         logits: Tensor = self.head(self.features(image))
-        return logits.float()
+        return logits.to(self.head.weight.dtype)
 
     def trunk_parameters(self) -> Iterator[nn.Parameter]:
         """Yield the parameters below the head."""

@@ -5,7 +5,7 @@ import io
 import json
 import pickle
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
+from medsetu.backbone.pickled import read_pickled_module
 from medsetu.core.errors import DataError, WeightError
 from medsetu.core.run import sha256_bytes, verify_sidecar
 
@@ -22,6 +23,18 @@ NOTE = "medsetu"  # key of our own note in the header of a safetensors file
 PICKLED = (".pt", ".pth", ".bin", ".ckpt", ".tar")
 _WRAPPERS = ("state_dict", "model_state_dict", "model")
 _PREFIXES = ("module.", "_orig_mod.")  # DistributedDataParallel and torch.compile
+
+_UNREADABLE = (
+    pickle.UnpicklingError,
+    zipfile.BadZipFile,
+    RuntimeError,
+    EOFError,
+    ValueError,
+    LookupError,
+    AttributeError,
+    TypeError,
+    OSError,
+)
 
 State = dict[str, Tensor]
 
@@ -41,7 +54,7 @@ class Stored:
     note: dict[str, Any] = field(default_factory=dict)
 
 
-def read_stored(path: Path, *, sha256: str | None = None) -> Stored:
+def read_stored(path: Path, *, sha256: str | None = None, module_classes: Sequence[str] = ()) -> Stored:
     """Read a weights file: .safetensors, or .pt, .pth, .bin, .ckpt with ``weights_only=True``.
 
     The bytes are read once, compared with ``sha256``, with the ``.sha256`` file beside them and, in files of medsetu, with the digest in
@@ -50,6 +63,7 @@ def read_stored(path: Path, *, sha256: str | None = None) -> Stored:
     Args:
         path: The file.
         sha256: Expected digest, or its first digits (at least 8); None when the caller knows none.
+        module_classes: Names of the classes in an old file that holds a whole module; it is read without building any of them.
 
     Returns:
         Tensors on the CPU, the digest and medsetu's note.
@@ -79,7 +93,7 @@ def read_stored(path: Path, *, sha256: str | None = None) -> Stored:
         )
     if path.suffix == ".safetensors":
         return _read_safetensors(data, path, digest)
-    return Stored(state=_tensors(_unpickle(data, path), path), sha256=digest)
+    return Stored(state=_tensors(_unpickle(data, path, module_classes), path), sha256=digest)
 
 
 def state_digest(state: Mapping[str, Tensor], note: Mapping[str, Any]) -> str:
@@ -120,10 +134,15 @@ def _read_safetensors(data: bytes, path: Path, digest: str) -> Stored:
     return Stored(state=state, sha256=digest, note=note)
 
 
-def _unpickle(data: bytes, path: Path) -> object:
+def _unpickle(data: bytes, path: Path, module_classes: Sequence[str]) -> object:
     try:
-        return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, AttributeError, OSError, zipfile.BadZipFile) as error:
+        try:
+            return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        except pickle.UnpicklingError:
+            if not module_classes:
+                raise
+            return read_pickled_module(data, classes=module_classes)
+    except _UNREADABLE as error:
         raise _damaged(path, error) from error
 
 

@@ -9,17 +9,19 @@ from typing import TYPE_CHECKING, Any, cast
 from torch import nn
 
 from medsetu.backbone.assemble import assemble
-from medsetu.backbone.fetch import PRETRAINED, Published
+from medsetu.backbone.fetch import PRETRAINED, Published, is_untagged
 from medsetu.backbone.network import Network
 from medsetu.backbone.spec import InputSpec
 from medsetu.backbone.stored import State
-from medsetu.backbone.weights import Rows, compare
+from medsetu.backbone.trunk import load_beheaded, read_channels
+from medsetu.backbone.weights import compare
 from medsetu.core.errors import ConfigError, WeightError, nearest
 
 if TYPE_CHECKING:
     from timm.models import PretrainedCfg
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+_AUXILIARY = ("googlenet", "inception_v3")  # they answer with two heads while training
 _TRAINED_ON = {"in1k": "imagenet-1k", "in12k": "imagenet-12k", "in21k": "imagenet-21k", "in22k": "imagenet-21k", "lvd142m": "lvd-142m"}
 
 
@@ -60,7 +62,7 @@ class TimmBackbone:
         trained_on = tuple(dict.fromkeys(_TRAINED_ON[word] for word in words if word in _TRAINED_ON))
         if known.hf_hub_id:
             filename = known.hf_hub_filename or "model.safetensors"
-            return Published(known.hf_hub_id, filename, licence=known.license or "", trained_on=trained_on)
+            return Published(known.hf_hub_id, filename, known.license or "", trained_on, self.revision)
         if isinstance(known.url, str) and known.url:
             return Published(known.url, licence=known.license or "", trained_on=trained_on)
         raise WeightError(
@@ -85,15 +87,8 @@ class TimmBackbone:
         model.reset_classifier(0)
         return cast(nn.Module, model)
 
-    def rows(self, state: State) -> Rows:
-        """No row: the classes of published weights are no findings."""
-        del state
-        return {}
-
     def _tagged(self) -> str:
-        own = self.weights
-        plain = own is None or own == PRETRAINED or own.startswith(("file:", "run:"))
-        return self.name if plain else f"{self.name.split('.')[0]}.{own}"
+        return self.name if is_untagged(self.weights) else f"{self.name.split('.')[0]}.{self.weights}"
 
     def _create(self, channels: int, *, classes: int, **more: Any) -> Any:  # noqa: ANN401 - handed on to timm
         import timm
@@ -118,6 +113,128 @@ class TimmBackbone:
         if tag and tag not in tags:
             raise ConfigError(what=f"timm has no weights '{tag}' for '{architecture}'", where="backbone", value=tag, allowed=tags)
         return timm.get_pretrained_cfg(self._tagged()) or PretrainedCfg()
+
+
+@dataclass(frozen=True)
+class TorchvisionBackbone:
+    """A network of torchvision.
+
+    Attributes:
+        name: Architecture of torchvision, such as ``densenet121``.
+        weights: None (from scratch), ``pretrained``, a member of torchvision's enum (``IMAGENET1K_V2``), ``file:<path>`` or
+            ``run:<folder>[#<stage>]``.
+        sha256: Digest the weights must have; torchvision's own carry one in their name.
+        channels: Channels of the images; grey ones (1) also meet weights taught on colour, without loss.
+        size: Height and width, pixels; None for the size the weights were taught on.
+    """
+
+    name: str
+    weights: str | None = None
+    sha256: str | None = None
+    channels: int = 1
+    size: int | None = None
+
+    def build(self, findings: Sequence[str], *, seed: int) -> Network:
+        """Build the network; see ``medsetu.backbone.assemble.assemble``."""
+        return assemble(self, findings, seed=seed)
+
+    def taught(self) -> InputSpec:
+        """Describe what torchvision's weights were taught on."""
+        preset = self._member().transforms()
+        return InputSpec((preset.crop_size[0],) * 2, 3, tuple(preset.mean), tuple(preset.std))
+
+    def published(self) -> Published:
+        """Say where torchvision keeps the weights."""
+        return Published(self._member().url, licence="BSD-3-Clause", trained_on=("imagenet-1k",))
+
+    def trunk(self, *, channels: int, state: State | None) -> nn.Module:
+        """Build the architecture without its classifier."""
+        import torchvision
+
+        size = {"image_size": self.size} if self.name.startswith("vit_") and self.size else {}
+        self._member()
+        model = torchvision.models.get_model(self.name, weights=None, **size)
+        read_channels(model, channels)
+        return load_beheaded(model, state, where=f"torchvision architecture '{self.name}'")
+
+    def _member(self) -> Any:  # noqa: ANN401 - torchvision's weights enums have no common type
+        import torchvision
+
+        known = torchvision.models.list_models(module=torchvision.models, exclude=_AUXILIARY)
+        if self.name not in known:
+            guess = nearest(self.name, known)
+            raise ConfigError(
+                what=f"torchvision has no '{self.name}'",
+                where="backbone.name",
+                remedy=f"Did you mean '{guess}'?" if guess else "See torchvision.models.list_models()",
+            )
+        members = torchvision.models.get_model_weights(self.name)
+        if is_untagged(self.weights):
+            return members.DEFAULT
+        if self.weights not in members.__members__:
+            raise ConfigError(
+                what=f"torchvision has no weights '{self.weights}' for '{self.name}'",
+                where="backbone.weights",
+                value=self.weights,
+                allowed=[PRETRAINED, *members.__members__],
+            )
+        return members[self.weights]
+
+
+@dataclass(frozen=True)
+class MonaiBackbone:
+    """A two-dimensional network of MONAI.
+
+    Attributes:
+        name: ``densenet121``, ``densenet169``, ``densenet201``, ``resnet10`` to ``resnet200``, or ``efficientnet-b0`` to ``-b8``.
+        weights: None (from scratch), ``pretrained`` (DenseNets only: torchvision's, as MONAI does), ``file:<path>`` or
+            ``run:<folder>[#<stage>]``.
+        sha256: Digest the weights must have.
+        channels: Channels of the images; grey ones (1) also meet weights taught on colour, without loss.
+        size: Height and width, pixels; None for 224.
+    """
+
+    name: str
+    weights: str | None = None
+    sha256: str | None = None
+    channels: int = 1
+    size: int | None = None
+
+    def build(self, findings: Sequence[str], *, seed: int) -> Network:
+        """Build the network; see ``medsetu.backbone.assemble.assemble``."""
+        return assemble(self, findings, seed=seed)
+
+    def taught(self) -> InputSpec:
+        """Describe what the weights were taught on: ImageNet, as all of MONAI's in two dimensions."""
+        return InputSpec((224, 224), 3, IMAGENET_MEAN, IMAGENET_STD)
+
+    def published(self) -> Published:
+        """Say where the weights lie."""
+        if self.weights != PRETRAINED or not self.name.startswith("densenet"):
+            raise ConfigError(
+                what=f"MONAI offers no weights '{self.weights}' for '{self.name}' in two dimensions",
+                where="backbone.weights",
+                remedy="Set backbone.weights=null, give a file, or use the torchvision or timm backbone of this architecture",
+            )
+        return TorchvisionBackbone(self.name, weights=PRETRAINED).published()
+
+    def trunk(self, *, channels: int, state: State | None) -> nn.Module:
+        """Build the architecture without its classifier."""
+        from monai.networks import nets
+        from monai.networks.nets.efficientnet import EfficientNetBN
+
+        builders: dict[str, Any] = {f"densenet{depth}": getattr(nets, f"DenseNet{depth}") for depth in (121, 169, 201)}
+        builders |= {f"resnet{depth}": getattr(nets, f"resnet{depth}") for depth in (10, 18, 34, 50, 101, 152, 200)}
+        builders |= {f"efficientnet-b{scale}": EfficientNetBN for scale in range(9)}
+        if self.name not in builders:
+            raise ConfigError(what=f"No MONAI backbone '{self.name}'", where="backbone.name", value=self.name, allowed=sorted(builders))
+        if self.name.startswith("densenet"):
+            model = builders[self.name](spatial_dims=2, in_channels=channels, out_channels=1)
+        elif self.name.startswith("resnet"):
+            model = builders[self.name](spatial_dims=2, n_input_channels=channels, num_classes=1)
+        else:
+            model = EfficientNetBN(self.name, pretrained=False, spatial_dims=2, in_channels=channels, num_classes=1)
+        return load_beheaded(model, state, where=f"MONAI architecture '{self.name}'")
 
 
 def _rows_of(state: State, classifier: str | Sequence[str] | None) -> int:

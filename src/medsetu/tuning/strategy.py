@@ -42,7 +42,7 @@ class Full:
 
     def apply(self, network: Network) -> None:
         """Let every parameter move."""
-        network.requires_grad_(True)
+        network.requires_grad_(requires_grad=True)
 
     def train_mode(self, network: Network) -> None:
         """Put every module into training mode."""
@@ -71,8 +71,8 @@ class LinearProbe:
 
     def apply(self, network: Network) -> None:
         """Freeze the trunk and free the head."""
-        network.requires_grad_(False)
-        network.head.requires_grad_(True)
+        network.requires_grad_(requires_grad=False)
+        network.head.requires_grad_(requires_grad=True)
 
     def train_mode(self, network: Network) -> None:
         """Train the head on the features the trunk gives in evaluation mode: no running statistic moves."""
