@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from medsetu.evaluation import curve as roc
-from medsetu.evaluation.bootstrap import bootstrap, patient_strata, patient_weights, widen
+from medsetu.evaluation.bootstrap import bootstrap, patient_strata, patient_weights, roc_band, widen
 from medsetu.evaluation.metric import Statistics, brier
 from medsetu.evaluation.score import ScoreMatrix
 
@@ -112,3 +112,14 @@ def test_percentile_interval_of_a_mean_is_close_to_its_theory():
     found = bootstrap(_matrix(np.zeros(400), score), lambda y, p, w: {"brier": brier(y, p, w)}, seed=2)["brier"]
     half = 1.96 * (score**2).std() / 20
     assert (found.high - found.low) / 2 == pytest.approx(half, rel=0.05)
+
+
+def test_roc_band_holds_its_curve_and_is_nan_without_a_class():
+    label, score = _oracle()
+    rates = np.linspace(0, 1, 21)
+    found = roc_band(_matrix(label, np.stack([score, score + 0.3])), rates=rates, replicates=200)
+    assert (np.diff(found.sensitivity) >= 0).all()
+    assert ((found.low <= found.sensitivity + 1e-9) & (found.sensitivity <= found.high + 1e-9)).all()
+    assert (found.high - found.low).max() < 0.5
+    assert np.isnan(roc_band(_matrix(np.ones(5), np.arange(5)), rates=rates).sensitivity).all()
+    assert np.isnan(roc_band(_matrix(label, score), rates=rates, replicates=0).low).all()

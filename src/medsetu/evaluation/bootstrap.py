@@ -2,11 +2,13 @@
 """The general tool for metrics without a formula: resample patients, all models and metrics on the same resamples."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
+from medsetu.evaluation.curve import curve, sensitivity_at_rates
 from medsetu.evaluation.delong import claim_note, seed_spread
 from medsetu.evaluation.interval import NAN, Estimate, Floats, check_level, join_notes
 from medsetu.evaluation.kernel import seed_weights
@@ -109,6 +111,56 @@ def bootstrap(
         ends = ends if np.isfinite(value) else (NAN, NAN)
         result[name] = Estimate(value, *ends, *matrix.counts, method if np.isfinite(ends[0]) else "", note)
     return result
+
+
+@dataclass(frozen=True)
+class Band:
+    """A ROC curve with its pointwise band.
+
+    Attributes:
+        rate: (R,) false-positive rates.
+        sensitivity: (R,) mean sensitivity over models.
+        low: (R,) lower end; NaN where there is none.
+        high: (R,) upper end.
+    """
+
+    rate: Floats
+    sensitivity: Floats
+    low: Floats
+    high: Floats
+
+
+def roc_band(matrix: ScoreMatrix, *, rates: ArrayLike, replicates: int = 500, seed: int = 0, level: float = 0.95) -> Band:
+    """ROC curve, mean over models, with a pointwise percentile band by patient; for figures, not for claims.
+
+    Args:
+        matrix: Labels, scores and patients.
+        rates: (R,) ascending false-positive rates in [0, 1].
+        replicates: Number of resamples, patients with and without a positive image apart.
+        seed: Seed of the resamples.
+        level: Pointwise confidence level in (0, 1).
+
+    Returns:
+        The curve; NaN throughout where a class is absent.
+    """
+    check_level(level)
+    grid = np.asarray(rates, dtype=np.float64)
+    empty = np.full(grid.size, NAN)
+    if not 0 < matrix.label.sum() < matrix.label.size:
+        return Band(grid, empty, empty, empty)
+    shares = seed_weights(matrix.seed.size, seed=matrix.seed)
+
+    def mean_curve(weight: Floats) -> Floats:
+        each = [sensitivity_at_rates(curve(matrix.label, row, weight=weight), rates=grid) for row in matrix.scores]
+        return np.tensordot(shares, np.stack(each), axes=1)
+
+    value = mean_curve(np.ones((1, matrix.label.size)))[0]
+    strata = patient_strata(matrix.label, matrix.cluster)
+    blocks = [mean_curve(weight) for weight in patient_weights(matrix.cluster, replicates=replicates, seed=seed, strata=strata)]
+    if not blocks:
+        return Band(grid, value, empty, empty)
+    low, high = np.nanquantile(np.concatenate(blocks), [(1 - level) / 2, (1 + level) / 2], axis=0)
+    return Band(grid, value, low, high)
 
 
 def widen(
