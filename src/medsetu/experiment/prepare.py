@@ -8,7 +8,6 @@ from typing import Any
 
 import pandas as pd
 from rich.console import Console, Group
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -114,7 +113,7 @@ def summary(prepared: Prepared) -> Group:
     speed = _speed(facts.get("files_read", 0), facts.get("files_known", 0), facts.get("images_per_s"), facts.get("cores_used_share"))
     notes = [Text(f"- {note}") for note in prepared.notes]
     head = Text(f"Manifest {prepared.fingerprint[:12]} {fate}. {speed}")
-    return Group(head, _flow_view(participant_flow(prepared)), _split_view(prepared), *_fold_lines(prepared), *notes)
+    return Group(head, Text(), _flow_view(participant_flow(prepared)), Text(), _split_view(prepared), *_fold_lines(prepared), *notes)
 
 
 def _speed(read: int, known: int, rate: float | None, share: float | None) -> str:
@@ -123,35 +122,47 @@ def _speed(read: int, known: int, rate: float | None, share: float | None) -> st
     return f"{read} images read ({rate:.0f}/s, {share:.0%} of the cores used), {known} known from before."
 
 
+def _table(title: str, *columns: str) -> Table:
+    view = Table(title=title, title_justify="left", title_style="bold", box=None, padding=(0, 1, 0, 0), header_style="dim", pad_edge=False)
+    for name in columns:
+        view.add_column(name, justify="right" if name in ("samples", "patients") else "left", overflow="fold", no_wrap=name == columns[0])
+    return view
+
+
 def _flow_view(flow: pd.DataFrame) -> Table:
-    view = Table(title="Participant flow", title_justify="left")
-    for name in ("side", "release", "step", "reason"):
-        view.add_column(name)
-    view.add_column("samples", justify="right")
-    for _, row in flow.iterrows():
-        step = f"[bold]{row['step']}[/bold]" if row["step"] == ANALYSED else str(row["step"])
-        view.add_row(str(row["domain"]), escape(str(row["release"])), step, escape(str(row["reason"])), str(row["samples"]))
+    view = _table("Participant flow", "side and release", "samples", "step")
+    for (domain, release), rows in flow.groupby(["domain", "release"], sort=False):
+        view.add_row(Text(f"{domain}  {release}", style="cyan"))
+        for _, row in rows.iterrows():
+            reason = f": {row['reason']}" if row["reason"] else ""
+            view.add_row("", str(row["samples"]), Text(f"{row['step']}{reason}", style="bold" if row["step"] == ANALYSED else ""))
     return view
 
 
 def _split_view(prepared: Prepared) -> Table:
-    view = Table(title="Samples, units and findings", title_justify="left")
-    for name in ("side", "release", "split", "samples", "patients", "finding", "present", "absent", "unknown"):
-        view.add_column(name, justify="right" if name in ("samples", "patients", "present", "absent", "unknown") else "left")
-    for (domain, release, part), rows in split_table(prepared).groupby(["domain", "release", "split"], sort=False):
-        first = rows.iloc[0]
-        patients = str(first["groups"]) if first["unit"] == "patient" else "image-level"
-        head = [str(domain), escape(str(release)), str(part), str(first["samples"]), patients]
-        for number, line in enumerate(_finding_lines(rows)):
-            view.add_row(*(head if number == 0 else [""] * len(head)), *line)
+    view = _table("Samples and findings", "side and release", "samples", "patients", "present / absent / unknown")
+    for (domain, release), parts in split_table(prepared).groupby(["domain", "release"], sort=False):
+        view.add_row(Text(f"{domain}  {release}", style="cyan"))
+        for part, rows in parts.groupby("split", sort=False):
+            first = rows.iloc[0]
+            patients = str(first["groups"]) if first["unit"] == "patient" else "by image"
+            lines = _finding_lines(rows)
+            view.add_row(f"  {part}", str(first["samples"]), patients, Text(lines[0]))
+            for line in lines[1:]:
+                view.add_row("", "", "", Text(line))
     return view
 
 
-def _finding_lines(rows: pd.DataFrame) -> list[list[str]]:
+def _finding_lines(rows: pd.DataFrame) -> list[str]:
     counts = ["present", "absent", "unknown"]
     if len(rows) <= FEW_FINDINGS:
-        return [[escape(str(row["finding"])), *(str(row[name]) for name in counts)] for _, row in rows.iterrows()]
-    return [[f"{len(rows)} findings", *(f"{rows[name].min()} to {rows[name].max()}" for name in counts)]]
+        return [f"{row['finding']} {' / '.join(str(row[name]) for name in counts)}" for _, row in rows.iterrows()]
+    return [f"{len(rows)} findings, {' / '.join(_range(rows[name]) for name in counts)}"]
+
+
+def _range(counts: "pd.Series[int]") -> str:
+    low, high = counts.min(), counts.max()
+    return str(low) if low == high else f"{low} to {high}"
 
 
 def _fold_lines(prepared: Prepared) -> list[Text]:

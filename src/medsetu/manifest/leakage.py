@@ -22,6 +22,8 @@ PRECEDENCE = (GLOBAL, LOCAL, EXTERNAL)  # a sample leaves the earlier side when 
 
 EXACT, NEAR, INVERTED = "exact", "near", "inverted"
 
+_TEXT = pd.StringDtype(na_value=float("nan"))
+
 
 @dataclass(frozen=True)
 class Settled:
@@ -87,14 +89,15 @@ def group(manifest: pd.DataFrame, pairs: pd.DataFrame) -> pd.Series:
     """
     position = pd.Series(np.arange(len(manifest)), index=manifest["sample_id"])
     links = [(position[pairs["a"]].to_numpy(), position[pairs["b"]].to_numpy())]
+    names = manifest[["patient_id", "study_id", "sample_id"]].astype(_TEXT)
     for column in ("patient_id", "study_id"):
-        known = np.flatnonzero(manifest[column].notna())
-        first = pd.Series(known).groupby(manifest[column].iloc[known].to_numpy()).transform("first").to_numpy()
+        known = np.flatnonzero(names[column].notna())
+        first = pd.Series(known).groupby(names[column].iloc[known].to_numpy()).transform("first").to_numpy()
         links.append((known, first.astype(np.intp)))
     rows, columns = (np.concatenate(side) for side in zip(*links, strict=True))
     graph = coo_matrix((np.ones(len(rows)), (rows, columns)), shape=(len(manifest), len(manifest)))
     _, component = connected_components(graph, directed=False)
-    name = manifest["patient_id"].fillna(manifest["study_id"]).fillna(manifest["sample_id"])
+    name = names["patient_id"].fillna(names["study_id"]).fillna(names["sample_id"])
     order = pd.DataFrame({"component": component, "nameless": manifest["patient_id"].isna().to_numpy(), "name": name.to_numpy()})
     best = order.sort_values(["component", "nameless", "name"]).groupby("component")["name"].first()
     return pd.Series(best.reindex(component).to_numpy(), index=manifest.index, dtype=name.dtype)
@@ -219,7 +222,7 @@ def _on_a_later_side(manifest: pd.DataFrame) -> pd.Series:
 
 
 def _with_actions(pairs: pd.DataFrame, reasons: pd.Series) -> pd.DataFrame:
-    first, second = (pairs[side].map(reasons).fillna("") for side in ("a", "b"))
+    first, second = (pairs[side].map(reasons).astype(_TEXT).fillna("") for side in ("a", "b"))
     left = [(first != "") & (second != ""), first != "", second != ""]
     action = np.select(left, ["both left: " + second, "a left: " + first, "b left: " + second], "kept in one group")
     return pairs.assign(action=action)

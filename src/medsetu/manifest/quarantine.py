@@ -17,7 +17,7 @@ def refuse_too_many(quarantine: pd.DataFrame, samples: pd.DataFrame, *, limit: f
     Args:
         quarantine: Unreadable files with ``release`` and ``reason``.
         samples: All samples that were opened, with ``release``.
-        limit: Largest allowed share per release, in [0, 1].
+        limit: Largest allowed share per release, in [0, 1]; a release of which nothing can be read is refused at any limit.
         folder: Where the listing is saved; None saves nothing.
 
     Raises:
@@ -25,7 +25,7 @@ def refuse_too_many(quarantine: pd.DataFrame, samples: pd.DataFrame, *, limit: f
         ResourceError: The listing cannot be written.
     """
     shares = quarantine["release"].value_counts() / samples["release"].value_counts()
-    over = shares[shares > limit].sort_values(ascending=False)
+    over = shares[(shares > limit) | (shares == 1)].sort_values(ascending=False)  # of a release something must remain
     if over.empty:
         return
     if folder is not None:
@@ -34,7 +34,7 @@ def refuse_too_many(quarantine: pd.DataFrame, samples: pd.DataFrame, *, limit: f
     of_release = quarantine[quarantine["release"] == name]
     count, total = len(of_release), int((samples["release"] == name).sum())
     raise DataError(
-        what=f"{count} of {total} files of release '{name}' cannot be read, more than the allowed share of {limit:g}",
+        what=f"{count} of {total} files of release '{name}' cannot be read (allowed share: {limit:g})",
         where=f"Most often: {of_release['reason'].mode().iloc[0]}; first: {of_release['sample_id'].iloc[0]}; "
         + (f"all are listed in {folder / LISTING}" if folder is not None else "no listing was asked for"),
         remedy="Copy or download these files again, or raise manifest.max_quarantine knowingly",
