@@ -81,12 +81,13 @@ class Phantom:
         labels = pd.read_csv(self.root / LABELS, dtype={"image_id": str, "patient_id": str, "study_id": str})
         present = set(image_files(self.root, below="images"))
         labels["path"] = [film_path(image_id) for image_id in labels["image_id"]]
-        missing = labels.loc[~labels["path"].isin(present), "path"]
-        excluded = [(path, "label row without image") for path in missing]
-        excluded += [(path, "image without label row") for path in sorted(present - set(labels["path"]))]
-        rows = labels[labels["path"].isin(present)].assign(
-            patient_id=[pseudonym(self.name, text) for text in labels.loc[labels["path"].isin(present), "patient_id"]],
-            study_id=[pseudonym(self.name, text) for text in labels.loc[labels["path"].isin(present), "study_id"]],
+        found = labels["path"].isin(present)
+        excluded = [(path, "label row without image") for path in labels.loc[~found, "path"]]
+        excluded += [(path, "image without label row") for path in present - set(labels["path"])]
+        rows = labels[found]
+        rows = rows.assign(
+            patient_id=[pseudonym(self.name, text) for text in rows["patient_id"]],
+            study_id=[pseudonym(self.name, text) for text in rows["study_id"]],
             site=f"phantom-{self.country}",
             country=COUNTRY_CODES[self.country],
         )

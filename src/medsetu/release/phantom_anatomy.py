@@ -97,7 +97,7 @@ def _shoulder(exam: Exam, chest: Chest) -> Map:
     """Clavicles, shoulder blades (over the lungs in AP) and upper arms."""
     own = exam.patient_normals("shoulder", 1)[0]
     y, u = chest.y, chest.u
-    raised, inward = (0.05, 0.20) if exam.ap else (0.0, 0.0)
+    raised, inward = (0.05, 0.28) if exam.ap else (0.0, 0.0)
     course = -0.53 - raised + 0.015 * own - (0.16 - raised) * u + 0.03 * np.sin(u * 7.5)
     away = np.abs(y - course) * (1 / 0.033)
     rim = np.clip(away, 0, 1)

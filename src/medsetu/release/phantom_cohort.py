@@ -6,6 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.special import ndtri
 
 from medsetu.release.phantom_country import FINDINGS, Country
 from medsetu.release.phantom_random import stream
@@ -71,8 +72,7 @@ def _dice(population: str, *, patients: int, seed: int) -> tuple[Callable[..., N
         return stream(seed, population, "cohort", aspect).random((patients, columns))
 
     def normal(aspect: str, columns: int = 1) -> NDArray[np.float64]:
-        generators = (stream(seed, population, "cohort", aspect, patient) for patient in range(patients))
-        return np.stack([generator.standard_normal(columns) for generator in generators])
+        return np.asarray(ndtri(np.clip(uniform(aspect, columns), 1e-9, 1 - 1e-9)))
 
     return uniform, normal
 

@@ -49,7 +49,7 @@ class Country:
     age_sd: float = 16.0
     female_share: float = 0.5
     tuberculosis_prevalence: float = 0.4
-    effusion_prevalence: float = 0.25
+    effusion_prevalence: float = 0.3
     cardiomegaly_prevalence: float = 0.3
     false_negative_rate: float = 0.0
     false_positive_rate: float = 0.0
@@ -92,7 +92,7 @@ def _range(knob: str) -> tuple[float, float]:
     return _RANGES.get(knob, (0.0, 1.0))
 
 
-GLOBAL = Country(marker_share=0.2, marker_strength=0.25)
+GLOBAL = Country(marker_share=0.2, marker_strength=0.3)
 LOCAL = Country(
     exposure=0.75,
     exposure_sd=0.25,
@@ -107,10 +107,10 @@ LOCAL = Country(
     age_sd=15.0,
     female_share=0.4,
     tuberculosis_prevalence=0.5,
-    effusion_prevalence=0.2,
+    effusion_prevalence=0.25,
     cardiomegaly_prevalence=0.2,
     false_negative_rate=0.05,
-    false_positive_rate=0.03,
+    false_positive_rate=0.02,
     marker_share=0.3,
     marker_strength=0.0,
     lesion_contrast=0.9,

@@ -75,7 +75,9 @@ class Cohort:
     @property
     def statement(self) -> dict[str, Any]:
         """Plain data that identifies the content: equal statements, equal bytes."""
-        return {"generator": "medsetu phantom", "version": VERSION, **asdict(self)}
+        settings = {"population": self.population, "patients": self.patients, "seed": self.seed, "size": self.size}
+        knobs = {name: float(value) for name, value in asdict(self.country).items()}
+        return {"generator": "medsetu phantom", "version": VERSION, **settings, "knobs": knobs}
 
     @property
     def key(self) -> str:
@@ -100,7 +102,7 @@ def ensure(root: Path, cohort: Cohort) -> None:
         _verify(root, cohort)
         return
     begun = _read_json(root / _UNFINISHED) if (root / _UNFINISHED).is_file() else {}
-    if begun.get("key") != cohort.key and root.exists() and (not root.is_dir() or any(root.iterdir())):
+    if begun.get("key") != cohort.key and _holds_something(root):
         raise _occupied(root, what="Something other than this phantom lies in its folder")
     write(root, cohort)
 
@@ -231,9 +233,8 @@ def _watched(results: Iterable[_Result], *, total: int) -> Iterator[_Result]:
 def _verify(root: Path, cohort: Cohort) -> None:
     statement = _read_json(root / STATEMENT)
     if statement.get("key") != cohort.key:
-        wanted = cohort.statement
-        other = sorted(name for name in wanted if statement.get(name) != json.loads(json.dumps(wanted[name])))
-        raise _occupied(root, what=f"Another phantom lies in this folder; it differs in {', '.join(other) or 'its key'}")
+        differing = _differences(statement, cohort.statement) or ["its statement"]
+        raise _occupied(root, what=f"Another phantom lies in this folder; it differs in {', '.join(differing)}")
     for name, promised in statement["sha256"].items():
         if not (root / name).is_file() or sha256_file(root / name) != promised:
             raise DataError(
@@ -241,6 +242,21 @@ def _verify(root: Path, cohort: Cohort) -> None:
                 where=str(root / name),
                 remedy="Remove the folder, and it is written again; to use labels of your own, read it as release 'table'",
             )
+
+
+def _differences(found: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
+    """Names of settings and knobs that differ."""
+    names = [name for name, value in wanted.items() if name != "knobs" and found.get(name) != value]
+    knobs = found.get("knobs")
+    if not isinstance(knobs, dict):
+        return [*names, "knobs"]
+    return names + [name for name, value in wanted["knobs"].items() if knobs.get(name) != value]
+
+
+def _holds_something(root: Path) -> bool:
+    if not root.is_dir():
+        return root.exists()
+    return any(not path.name.startswith(".") for path in root.iterdir())
 
 
 def _occupied(root: Path, *, what: str) -> DataError:

@@ -36,7 +36,7 @@ def draw_lesions(exam: Exam, chest: Chest) -> tuple[Map, dict[str, list[Box]]]:
     opacity *= air
     if exam.severity.get("effusion", 0.0) > 0:
         fluid, boxes["effusion"] = _effusion(exam, chest)
-        replaced = np.minimum(1.05 * exam.lesion_contrast, 1.15)
+        replaced = min(1.05 * exam.lesion_contrast, 1.15)
         opacity = opacity * (1 - fluid) + fluid * air * replaced
     if exam.severity.get("cardiomegaly", 0.0) > 0:
         boxes["cardiomegaly"] = _box(chest.heart > 0)
@@ -76,7 +76,7 @@ def _effusion(exam: Exam, chest: Chest) -> tuple[Map, list[Box]]:
     angle = chest.base + 0.48 * 0.58 * 0.58  # height of the costophrenic angle
     out = np.clip(chest.u * (1 / chest.width), 0, 1.1)
     climb = out * out
-    level = angle - (0.16 + 0.44 * severity * (0.5 + 0.5 * height)) * (0.25 + 0.75 * climb * climb)
+    level = angle - (0.20 + 0.46 * severity * (0.5 + 0.5 * height)) * (0.25 + 0.75 * climb * climb)
     fluid = step(chest.y - level, 0.022) * side
     return fluid, _box((fluid > 0.5) & (chest.lung > 0.5))
 
