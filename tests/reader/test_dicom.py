@@ -162,7 +162,9 @@ def test_overlay_bits_are_masked_away() -> None:
     with pytest.raises(DataError, match="beyond"):
         read(ds)
     ds.add_new((0x6000, 0x0102), "US", 15)
-    np.testing.assert_allclose(read(ds).pixels, values / 4095, rtol=1e-6)
+    picture = read(ds)
+    np.testing.assert_allclose(picture.pixels, values / 4095, rtol=1e-6)
+    assert picture.facts.steps[-1] == "overlay bits masked"
 
 
 # --- facts

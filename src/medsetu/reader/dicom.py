@@ -99,7 +99,7 @@ def read_dicom(data: bytes, *, sample_id: str = "") -> Picture:
         sex=element.sex(header),
         age_years=element.age(header),
         device=element.device(header),
-        steps=steps + spacing_steps,
+        steps=steps + (("overlay bits masked",) if _has_embedded_overlay(header) else ()) + spacing_steps,
     )
     return Picture(pixels, facts)
 
