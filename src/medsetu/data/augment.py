@@ -207,14 +207,14 @@ def _affine(
     height, width = images.shape[-2:]
     angle = np.deg2rad(degrees)
     cos, sin = np.cos(angle) / zoom, np.sin(angle) / zoom
-    rows = (torch.arange(height, device=images.device, dtype=images.dtype) - (height - 1) / 2)[None, :, None, None]
-    columns = (torch.arange(width, device=images.device, dtype=images.dtype) - (width - 1) / 2)[None, None, :, None]
-    rows = rows - _column(down * height, images)
-    columns = columns - _column(right * width, images)
-    # inverse map in pixels, so that a rotation stays a rotation when height and width differ; rows point down
-    source_column = columns * _column(cos, images) - rows * _column(sin, images)
-    source_row = columns * _column(sin, images) + rows * _column(cos, images)
-    grid = torch.cat([source_column * (2 / width), source_row * (2 / height)], dim=-1)
+    rows = np.arange(height) - (height - 1) / 2 - (down * height)[:, None]
+    columns = np.arange(width) - (width - 1) / 2 - (right * width)[:, None]
+    # inverse map in pixels, so that a rotation stays a rotation when height and width differ; rows point down.
+    # Complex numbers (column + i row) make the (B, H, W, 2) grid one addition of a column part and a row part.
+    across = columns * (cos * 2 / width + 1j * sin * 2 / height)[:, None]
+    along = rows * (-sin * 2 / width + 1j * cos * 2 / height)[:, None]
+    parts = [torch.from_numpy(part.astype(np.complex64)).to(images.device) for part in (across, along)]
+    grid = torch.view_as_real(parts[0][:, None, :] + parts[1][:, :, None])
     return functional.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
 
 
