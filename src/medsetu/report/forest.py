@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Two figures of intervals: the forest plot of the contrasts, and the bars of the shortcut ladder."""
+
+import math
+from dataclasses import dataclass
+
+import pandas as pd
+from markupsafe import Markup
+from matplotlib.axes import Axes
+
+from medsetu.report.figure import INK, SOFT, colour, panel, style, svg
+from medsetu.report.number import interval, number
+from medsetu.shift.contrast import RECOVERED
+from medsetu.shift.shortcut import INFLATED_FROM
+
+WARN, GREY = "#a3341f", "#8a97a3"
+
+
+def forest(contrasts: pd.DataFrame, *, margin: float, name: str) -> Markup:
+    """Draw the contrasts that are differences of AUROC, each with its interval; the name stands above its line, so that it fits a phone.
+
+    Args:
+        contrasts: Contrasts of a transfer matrix.
+        margin: Equivalence margin in AUROC, shaded around zero; NaN draws none.
+        name: Name of the figure, unique on its page.
+
+    Returns:
+        Inline SVG; empty when no contrast has an interval.
+    """
+    rows = contrasts[contrasts["low"].notna() & (contrasts["name"] != RECOVERED)]
+    if rows.empty:
+        return Markup("")
+    with style():
+        figure, axes = panel(5.6, 0.75 + 0.52 * len(rows))
+        if not math.isnan(margin):
+            axes.axvspan(-margin, margin, color="#e8eef2", zorder=0)
+        axes.axvline(0, color=SOFT, linewidth=1)
+        for place, row in enumerate(rows.to_dict("records")):
+            axes.plot([row["low"], row["high"]], [-place, -place], color=INK, linewidth=2, solid_capstyle="butt")
+            axes.plot([row["value"]], [-place], marker="s", color=INK, markersize=7 if row["headline"] else 5)
+            told = f"{row['name']} ({row['formula'].replace('-', '−')})"
+            weight = "bold" if row["headline"] else "normal"
+            _above(
+                axes,
+                -place,
+                left=told,
+                right=f"{number(row['value'], sign=True)}  [{interval(row['low'], row['high'], sign=True)}]",
+                weight=weight,
+            )
+        axes.set_ylim(-len(rows) + 0.55, 0.75)
+        axes.set_yticks([])
+        axes.spines["left"].set_visible(False)
+        axes.grid(visible=False, axis="y")
+        axes.set_xlabel("difference of AUROC" + (f"; shaded: within the margin of {margin:g}" if not math.isnan(margin) else ""))
+        described = "; ".join(
+            f"{row['name']} {number(row['value'], sign=True)} ({interval(row['low'], row['high'], sign=True)})"
+            for row in rows.to_dict("records")
+        )
+        return svg(figure, name=name, title="Contrasts with their intervals", description=described)
+
+
+def _above(axes: Axes, place: float, *, left: str, right: str, weight: str) -> None:
+    where = axes.get_yaxis_transform()
+    axes.text(0.0, place + 0.22, left, transform=where, ha="left", va="bottom", fontweight=weight)
+    axes.text(1.0, place + 0.22, right, transform=where, ha="right", va="bottom", fontweight=weight)
+
+
+@dataclass(frozen=True)
+class _Bar:
+    label: str
+    value: float
+    low: float = math.nan
+    high: float = math.nan
+    tone: str = GREY
+
+    @property
+    def bounded(self) -> bool:
+        """Whether there is an interval to draw."""
+        return not math.isnan(self.low)
+
+
+def ladder_bars(rows: pd.DataFrame, *, name: str) -> Markup:
+    """Draw the rungs of one side, and the arms that were tested on it, as AUROC with intervals.
+
+    Args:
+        rows: Rows of a shortcut ladder, one side, all arms.
+        name: Name of the figure, unique on its page.
+
+    Returns:
+        Inline SVG; empty when no rung could be measured.
+    """
+    rungs = rows.drop_duplicates("rung")
+    rungs = rungs[rungs["value"].notna()].sort_values("value", ascending=False)
+    if rungs.empty:
+        return Markup("")
+    best = rows[rows["best"]].drop_duplicates("arm")
+    arms = list(best["arm"])
+    bars = [
+        _Bar(f"{row['arm']}: the model", row["value"] + row["skill_above"], tone=colour(row["arm"], arms))
+        for row in best.to_dict("records")
+    ]
+    bars += [
+        _Bar(str(row["rung"]), row["value"], low=row["low"], high=row["high"], tone=WARN if row["low"] > INFLATED_FROM else GREY)
+        for row in rungs.to_dict("records")
+    ]
+    with style():
+        figure, axes = panel(4.4, 0.6 + 0.42 * len(bars))
+        for place, bar in enumerate(bars):
+            axes.barh(-place, bar.value - 0.5, left=0.5, height=0.42, color=bar.tone, alpha=0.75 if bar.bounded else 1.0)
+            if bar.bounded:
+                axes.plot([bar.low, bar.high], [-place, -place], color=INK, linewidth=1.6)
+            for x, text in ((0.0, bar.label), (1.0, number(bar.value))):
+                axes.text(
+                    x, -place + 0.24, text, transform=axes.get_yaxis_transform(), ha="right" if x else "left", va="bottom", fontsize=8.5
+                )
+        low = min([0.5, *(bar.low - 0.02 for bar in bars if bar.bounded), *(bar.value - 0.02 for bar in bars)])
+        axes.set_xlim(low, 1.0)
+        axes.set_ylim(-len(bars) + 0.5, 0.75)
+        if low < 0.5:
+            axes.axvline(0.5, color=SOFT, linewidth=1)
+        axes.set_yticks([])
+        axes.spines["left"].set_visible(False)
+        axes.grid(visible=False, axis="y")
+        axes.set_xlabel("AUROC (0.5 is chance)")
+        told = "; ".join(f"{bar.label} {number(bar.value)}" + (f" ({interval(bar.low, bar.high)})" if bar.bounded else "") for bar in bars)
+        return svg(figure, name=name, title="Model and shortcuts, AUROC", description=told)
