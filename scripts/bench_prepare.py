@@ -11,16 +11,17 @@ import tempfile
 import time
 from pathlib import Path
 
-from medsetu.experiment.prepare import prepare
-from medsetu.manifest.plan import SplitPlan
-from medsetu.manifest.scan import cores
-from medsetu.release.nih_chestxray14 import NihChestXray14
-from medsetu.release.nitrd import Nitrd
-from medsetu.release.tb_chest_radiography_database import TbChestRadiographyDatabase
-
 
 def main() -> None:
     """Run the benchmark; each run starts with an empty work folder."""
+    # imported here because every worker imports this file too, and needs none of it
+    from medsetu.experiment.prepare import prepare
+    from medsetu.manifest.plan import SplitPlan
+    from medsetu.manifest.scan import cores
+    from medsetu.release.nih_chestxray14 import NihChestXray14
+    from medsetu.release.nitrd import Nitrd
+    from medsetu.release.tb_chest_radiography_database import TbChestRadiographyDatabase
+
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("MEDSETU_DATA", "../shared/data")))
     parser.add_argument("--workers", type=int, default=cores())
@@ -45,7 +46,7 @@ def main() -> None:
         rates.append(facts["images_per_s"])
         shares.append(facts["cores_used_share"])
         print(
-            f"run {number + 1}: {facts['files_read']} images, reading {rates[-1]:.0f} images/s with {shares[-1]:.0%} of {facts['cores']} cores; "
+            f"run {number + 1}: {facts['files_read']} images read at {rates[-1]:.0f}/s with {shares[-1]:.0%} of {facts['cores']} cores; "
             f"whole verb {first:.1f} s, again {second:.1f} s; {len(prepared.duplicates)} duplicate pairs"
         )
     print(f"median: {statistics.median(rates):.0f} images/s, {statistics.median(shares):.0%} of the cores, {options.workers} workers")

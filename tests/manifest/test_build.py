@@ -100,6 +100,7 @@ def test_a_second_build_opens_nothing_and_a_changed_file_only(make_release, tmp_
     assert (first.facts["files_read"], second.facts["files_read"], second.facts["files_known"]) == (12, 0, 12)
     assert first.fingerprint == second.fingerprint
     assert first.facts["images_per_s"] > 0
+    assert 0 < first.facts["cores_used_share"] <= 1
     assert math.isnan(second.facts["images_per_s"])
     save(picture(77), sides["local"][0].root / "p001_0.png")
     third = build(sides, **options)

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """From folders to a manifest: index every release, open every file once, settle duplicates, draw splits."""
 
-import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -76,8 +75,8 @@ def build(
     drawn = split.draw(manifest, plan=plan, seed=seed)
     manifest = conform(manifest.assign(split=split.split_column(manifest, drawn)), MANIFEST_COLUMNS, name="manifest")
     leakage.check_overlap(manifest, drawn.splits)
-    facts = {"plan": asdict(plan), "seed": seed, "sides": _side_facts(manifest, drawn), **speed}
-    facts["notes"] = [*indexed.notes, *notes, *_grouping_notes(manifest, indexed.notes), *_duplicate_notes(settled), *drawn.notes]
+    notes = [*indexed.notes, *notes, *_grouping_notes(manifest, indexed.notes), *_duplicate_notes(settled), *drawn.notes]
+    facts = {"plan": asdict(plan), "seed": seed, "sides": _side_facts(manifest, drawn), "notes": list(dict.fromkeys(notes)), **speed}
     return Prepared(
         manifest=manifest,
         splits=drawn.splits,
@@ -121,11 +120,12 @@ def _scan(samples: pd.DataFrame, *, workers: int, cache: Path | None) -> tuple[l
     kept = store.load()
     found = {task.sample_id: replace(kept[task.key], sample_id=task.sample_id) for task in tasks if task.key in kept}
     fresh = [task for task in tasks if task.sample_id not in found]
-    begun, busy = time.monotonic(), _busy()
+    begun, busy = time.monotonic(), 0.0
     try:
         with progress(len(fresh), label="Reading images") as advance:
             for records in read_files(fresh, workers=workers):
                 found |= {record.sample_id: record for record in records}
+                busy += sum(record.cpu_seconds for record in records)
                 store.add(records)
                 advance(len(records))
     finally:
@@ -136,15 +136,10 @@ def _scan(samples: pd.DataFrame, *, workers: int, cache: Path | None) -> tuple[l
         "files_known": len(tasks) - len(fresh),
         "read_seconds": round(seconds, 3),
         "images_per_s": round(len(fresh) / seconds, 1) if fresh else float("nan"),
-        "cores_used_share": round((_busy() - busy) / seconds / cores(), 3) if fresh else float("nan"),
+        "cores_used_share": round(busy / seconds / cores(), 3) if fresh else float("nan"),
         "cores": cores(),
     }
     return [found[task.sample_id] for task in tasks], speed
-
-
-def _busy() -> float:
-    """Seconds of work of this process and of its workers that have ended."""
-    return sum(os.times()[:4])
 
 
 def _with_facts(samples: pd.DataFrame, records: Sequence[Record]) -> tuple[pd.DataFrame, list[str]]:

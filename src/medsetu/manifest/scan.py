@@ -6,12 +6,14 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from multiprocessing.connection import wait as wait_for
+from multiprocessing.context import BaseContext
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +59,7 @@ class Record:
         phash: 64-bit perceptual hash, hexadecimal.
         thumbnail: (32, 32) float16, as bytes.
         facts: What the reader says of the file.
+        cpu_seconds: Work it took, in whatever process.
     """
 
     key: str
@@ -66,6 +69,7 @@ class Record:
     phash: str = ""
     thumbnail: bytes = b""
     facts: dict[str, Any] | None = None
+    cpu_seconds: float = 0.0
 
 
 def cores() -> int:
@@ -83,6 +87,12 @@ def inspect(task: Task) -> Record:
     Returns:
         Its record; with a reason and without facts when the file cannot be read. A reason never quotes the file.
     """
+    begun = time.process_time()
+    record = _inspect(task)
+    return replace(record, cpu_seconds=time.process_time() - begun)
+
+
+def _inspect(task: Task) -> Record:
     try:
         picture = read_image(task.path, sample_id=task.sample_id)
         digest = sha256_file(task.path)
@@ -156,7 +166,16 @@ def _one_by_one(tasks: Sequence[Task]) -> Iterator[list[Record]]:
 
 
 def _pool(workers: int) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=_begin_worker)
+    return ProcessPoolExecutor(workers, mp_context=_context(), initializer=_begin_worker)
+
+
+def _context() -> BaseContext:
+    """Start workers without a copy of this process; where the system can, the decoders are imported once for all of them."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    return context
 
 
 def _begin_worker() -> None:

@@ -10,6 +10,7 @@ from PIL import Image
 THUMBNAIL = 32
 HASH_BITS = 64
 COARSE = 8  # cosine waves per direction that make up the coarse picture
+BLOCK = 2048  # pictures compared at a time: bounds the memory, whatever the size of a release
 NOTHING = 1e-3  # below this length only rounding is left
 
 
@@ -73,7 +74,7 @@ def hash_text(value: int) -> str:
 
 
 def candidate_pairs(
-    left: NDArray[np.uint64], right: NDArray[np.uint64] | None = None, *, distance: int, block: int = 2048
+    left: NDArray[np.uint64], right: NDArray[np.uint64] | None = None, *, distance: int, block: int = BLOCK
 ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.uint8]]]:
     """Find the pairs whose hashes, or a hash and a complement, differ in few bits.
 
@@ -120,7 +121,12 @@ def fine_structure(small: NDArray[np.floating]) -> NDArray[np.float16]:
         >>> alike.round(2).tolist()
         [[-1.0]]
     """
-    spectrum = _COSINES @ small.astype(np.float32) @ _COSINES.T
+    parts = [_unit(small[start : start + BLOCK]) for start in range(0, len(small), BLOCK)]
+    return np.concatenate(parts) if parts else np.zeros((0, THUMBNAIL**2), dtype=np.float16)
+
+
+def _unit(small: NDArray[np.floating]) -> NDArray[np.float16]:
+    spectrum = _COSINES @ small.astype(np.float64) @ _COSINES.T
     spectrum[:, :COARSE, :COARSE] = 0
     flat = spectrum.reshape(len(small), -1)  # an orthonormal basis: correlations are the same as between pixels
     length = np.linalg.norm(flat, axis=1, keepdims=True)
