@@ -21,7 +21,15 @@ def cautions(report: Report) -> list[str]:
         Sentences, the gravest first.
     """
     tested = report.predictions[report.predictions["split"] == "test"]
-    found = [*_shortcut(report), *_sites(tested), *_collection(report), *_external(tested), *_seeds(tested), *_units(tested)]
+    found = [
+        *_shortcut(report),
+        *_seen(tested),
+        *_sites(tested),
+        *_collection(report),
+        *_external(tested),
+        *_seeds(tested),
+        *_units(tested),
+    ]
     return [*found, *_openings(report), *_always()]
 
 
@@ -29,10 +37,22 @@ def _shortcut(report: Report) -> list[str]:
     ladder = report.ladder
     if ladder.empty:
         return ["No shortcut ladder was climbed: nobody knows how much of these numbers a shortcut would reach."]
+    sides = sorted(inflated_sides(ladder))
+    if not sides:
+        return []
     return [
-        f"Reference inflated on the {side} side: what the model reaches there is not skill alone, and a drop from it "
-        "may be loss of the shortcut, not of skill."
-        for side in sorted(inflated_sides(ladder))
+        f"Reference inflated ({', '.join(sides)}): what a model reaches there is not skill alone, and a drop from it may be loss of the "
+        "shortcut, not of skill."
+    ]
+
+
+def _seen(tested: pd.DataFrame) -> list[str]:
+    films = tested.drop_duplicates("sample_id")
+    marked = films[films["seen"].fillna("") != ""]
+    return [
+        f"{len(own)} {domain} test films may have been seen in pretraining ({'; '.join(sorted(set(own['seen'])))}): that test is no "
+        "external evidence, and the transfer matrix is given with and without them."
+        for domain, own in marked.groupby("domain")
     ]
 
 

@@ -13,6 +13,7 @@ from medsetu.report.number import interval, number
 from medsetu.shift.contrast import RECOVERED
 from medsetu.shift.shortcut import INFLATED_FROM
 
+SHORT = 24  # letters of a contrast that stand beside its numbers on the width of a phone
 WARN, GREY = "#a3341f", "#8a97a3"
 
 
@@ -31,7 +32,8 @@ def forest(contrasts: pd.DataFrame, *, margin: float, name: str) -> Markup:
     if rows.empty:
         return Markup("")
     with style():
-        figure, axes = panel(5.6, 0.75 + 0.52 * len(rows))
+        longest = max(len(name) for name in rows["name"])
+        figure, axes = panel(4.5 if longest <= SHORT else 5.8, 0.75 + 0.52 * len(rows))
         if not math.isnan(margin):
             axes.axvspan(-margin, margin, color="#e8eef2", zorder=0)
         axes.axvline(0, color=SOFT, linewidth=1)
@@ -109,10 +111,7 @@ def ladder_bars(rows: pd.DataFrame, *, name: str) -> Markup:
             axes.barh(-place, bar.value - 0.5, left=0.5, height=0.42, color=bar.tone, alpha=0.75 if bar.bounded else 1.0)
             if bar.bounded:
                 axes.plot([bar.low, bar.high], [-place, -place], color=INK, linewidth=1.6)
-            for x, text in ((0.0, bar.label), (1.0, number(bar.value))):
-                axes.text(
-                    x, -place + 0.24, text, transform=axes.get_yaxis_transform(), ha="right" if x else "left", va="bottom", fontsize=8.5
-                )
+            _above(axes, -place, left=bar.label, right=number(bar.value), weight="normal")
         low = min([0.5, *(bar.low - 0.02 for bar in bars if bar.bounded), *(bar.value - 0.02 for bar in bars)])
         axes.set_xlim(low, 1.0)
         axes.set_ylim(-len(bars) + 0.5, 0.75)

@@ -212,7 +212,7 @@ def _auroc_grid(own: pd.DataFrame, *, key: str, caption: str) -> Grid:
     lookup = {(row[key], row["arm"], row["domain"]): row for row in own.to_dict("records")}
     rows = []
     for name in dict.fromkeys(own[key]):
-        told = "macro mean" if name == MACRO else words(str(name)).replace("=", ": ")
+        told = "macro mean" if name == MACRO else words(str(name).removesuffix("_years").replace("_years=", "=")).replace("=", ": ")
         fields = [estimate(lookup.get((name, arm, domain)), counts=True) for arm, domain in cells]
         rows.append([Entry(told, kind="head"), *fields])
     return Grid(f"{caption}{_claimed(own['note'])}", _across(key, cells, own), rows)

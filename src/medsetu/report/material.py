@@ -82,7 +82,8 @@ def card_view(card: Card) -> CardView:
     return CardView(
         title=card.title,
         name=card.name,
-        size=f"{count(card.n_images)} images, {count(card.n_patients)} patients as published",
+        size=", ".join(_known(number, name) for number, name in ((card.n_images, "images"), (card.n_patients, "patients")))
+        + ", as published",
         licence=licence,
         uses=uses,
         facts=[(label, str(getattr(card, field) or DASH)) for field, label in _CARD.items()],
@@ -91,6 +92,10 @@ def card_view(card: Card) -> CardView:
         confidence=f"{checked}, {card.checked_on.isoformat()}"
         + (f"; second-hand: {', '.join(card.unverified)}" if card.unverified else ""),
     )
+
+
+def _known(number: int | None, name: str) -> str:
+    return f"number of {name} not known" if number is None else f"{count(number)} {name}"
 
 
 def weight_grid(weights: Sequence[Mapping[str, Any]]) -> Grid:
@@ -124,7 +129,7 @@ def split_grid(table: pd.DataFrame) -> Grid:
     """Write how many samples, groups and classes stand in each part."""
     rows = []
     for row in table.to_dict("records"):
-        names = [Entry(row["domain"], kind="head"), *(Entry(words(str(row[key]))) for key in ("release", "split", "finding"))]
+        names = [Entry(row["domain"], kind="head"), Entry(row["release"]), Entry(row["split"]), Entry(words(row["finding"]))]
         counts = [Entry(count(row[key]), kind="number") for key in ("samples", "present", "absent", "unknown")]
         rows.append([*names, *counts, Entry(f"{count(row['groups'])} by {row['unit']}", kind="number")])
     columns = heads("side", " release", " part", " finding", "samples", "present", "absent", "unknown", "groups")

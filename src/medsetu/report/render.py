@@ -105,7 +105,7 @@ def _context(report: Report) -> Mapping[str, Any]:
         "version": __version__,
         "style": Markup(_resource("report.css")),  # noqa: S704 - our own file
         "finding": words(report.primary),
-        "percent": f"{report.level * 100:g} %",
+        "percent": f"{report.level * 100:g}\u00a0%",
         "replicates": REPLICATES,
         "openings": times(report.openings),
         "matrices": [_study(report, place) for place in range(len(report.matrices))],
