@@ -100,6 +100,7 @@ def _resource(name: str) -> str:
 
 def _context(report: Report) -> Mapping[str, Any]:
     sides = _sides(report)
+    at_prevalence = report.results["metric"].astype(str).str.contains("_prevalence_")
     return {
         "report": report,
         "version": __version__,
@@ -115,7 +116,8 @@ def _context(report: Report) -> Mapping[str, Any]:
         ],
         "reliabilities": _reliabilities(sides, report),
         "learning": [Drawing(*one) for one in learning_panels(report.histories, finding=report.primary)],
-        "metrics": metric_grid(report.results, finding=report.primary),
+        "metrics": metric_grid(report.results[~at_prevalence], finding=report.primary),
+        "prevalences": metric_grid(report.results[at_prevalence], finding=report.primary),
         "findings": finding_grid(report.results),
         "groups": _groups(report),
         "shots": [
