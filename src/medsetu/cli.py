@@ -2,8 +2,8 @@
 """The command line: ``medsetu <verb> key=value ...``; each verb is a Hydra app, imported only when it is called."""
 
 import importlib
-import logging
 import os
+import re
 import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
@@ -19,7 +19,7 @@ VERBS: dict[str, str] = {
     "study": "train every arm and seed of a recipe and compare them",
     "evaluate": "evaluate finished runs, or one run on a new release or folder",
 }
-log = logging.getLogger("medsetu")
+_CATALOG_WORD = re.compile(r"(name|region|modality|use)=\w+")
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
@@ -63,7 +63,15 @@ def _dispatch(words: list[str]) -> None:
 
 
 def _run(verb: str, words: list[str]) -> None:
-    """Hand the words to Hydra, with the verb's own config as the primary one."""
+    """Hand the words to Hydra, with the verb's own config as the primary one.
+
+    The catalogue answers plain ``key=value`` words by itself: importing Hydra would take longer than the answer.
+    """
+    if verb == "catalog" and all(_CATALOG_WORD.fullmatch(word) for word in words):
+        from medsetu.experiment import catalog
+
+        catalog.main(dict(word.split("=", 1) for word in words))
+        return
     from medsetu.recipe.app import run_verb
 
     def task(config: dict[str, Any]) -> Any:  # noqa: ANN401 - whatever the verb returns; Hydra's sweepers read numbers

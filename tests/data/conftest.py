@@ -25,4 +25,4 @@ def spec() -> Spec:
 @pytest.fixture
 def plan(tmp_path: Path) -> DataPlan:
     """Small batches, cache beside the films, everything in this process."""
-    return DataPlan(cache=tmp_path / "cache", batch_size=5, eval_batch_size=7, build_workers=0)
+    return DataPlan(cache=tmp_path / "cache", eval_batch_size=7, build_workers=0)

@@ -29,7 +29,7 @@ def make(manifest: pd.DataFrame, plan: DataPlan, assignment: pd.Series | None = 
         "watch": {"global": TrainOn("global"), "local": TrainOn("local")},
         "spec": Spec(),
         "plan": plan,
-        "seed": 0,
+        "batch_size": 5, "seed": 0,
     }
     assignment = assign(manifest.sort_values("sample_id")) if assignment is None else assignment
     return StageDataModule(manifest, assignment, **(settings | changes))

@@ -17,7 +17,7 @@ def test_zero_is_a_value(tmp_path: Path) -> None:  # T13
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"sampler": "clas"}, {"batch_size": 0}, {"workers": -1}, {"fit": "pads"}, {"storage": "int8"}, {"memory_limit_gib": -1}]
+    "wrong", [{"sampler": "clas"}, {"eval_batch_size": 0}, {"workers": -1}, {"fit": "pads"}, {"storage": "int8"}, {"memory_limit_gib": -1}]
 )
 def test_validators_fire(wrong: dict, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=next(iter(wrong))):

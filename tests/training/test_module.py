@@ -16,5 +16,5 @@ def test_pictures_become_channels_last_and_volumes_pass(shape: tuple[int, ...], 
 
 
 def test_the_network_is_channels_last_too() -> None:
-    module = StageModule(small_network(), plan=StagePlan(side="local", findings=("tuberculosis",)), positive_weight=torch.ones(1))
+    module = StageModule(small_network(), plan=StagePlan(side="local", findings=("tuberculosis",)), positive_weight=torch.ones(1), steps=1)
     assert module.network.trunk[0].weight.is_contiguous(memory_format=torch.channels_last)

@@ -37,7 +37,9 @@ class StageDataModule(LightningDataModule):
         watch: Name -> side and releases whose ``val`` rows are watched; the side of ``train_on`` selects and may not be empty.
         spec: What the network wants to see.
         plan: How rows become batches.
+        batch_size: Training images per batch, at least 1.
         seed: Seed of order and augmentation, at least 0.
+        select_on: Name in ``watch`` whose rows choose the weights; the ones of the side of ``train_on`` when None.
 
     Raises:
         ConfigError: A finding or side is unknown.
@@ -54,19 +56,23 @@ class StageDataModule(LightningDataModule):
         watch: Mapping[str, TrainOn],
         spec: InputSpec,
         plan: DataPlan,
+        batch_size: int,
         seed: int,
+        select_on: str | None = None,
     ) -> None:
         super().__init__()
         check_findings(findings, finding_columns(manifest), where="Findings of the stage")
         self.findings = tuple(findings)
         self.spec = spec
         self.plan = plan
+        self.batch_size = batch_size
         self.seed = seed
         split = manifest["sample_id"].map(assignment)
         self.train_rows = self._labelled(manifest[split == "train"], train_on)
         watched = {name: self._labelled(manifest[split == "val"], rows) for name, rows in watch.items()}
         self.val_rows = {name: rows for name, rows in watched.items() if len(rows)}
-        self._refuse_unfit({name: len(rows) for name, rows in watched.items() if watch[name].side == train_on.side})
+        selecting = [name for name, rows in watch.items() if (rows.side == train_on.side if select_on is None else name == select_on)]
+        self._refuse_unfit({name: len(watched[name]) for name in selecting})
         for name in watched.keys() - self.val_rows.keys():
             _LOG.warning("No validation row of '%s' has a known label of %s: it is not watched", name, ", ".join(findings))
         self._images: Images | None = None
@@ -98,7 +104,7 @@ class StageDataModule(LightningDataModule):
             seed=self.seed,
         )
         order = make_order(self.plan.sampler, self.train_rows, findings=self.findings, seed=self.seed)
-        batches = EpochBatches(order, batch_size=self.plan.batch_size)
+        batches = EpochBatches(order, batch_size=self.batch_size)
         return ResumableLoader(dataset, batches, workers=self.plan.workers, pin_memory=self.plan.pin_memory)
 
     def val_dataloader(self) -> list[DataLoader[Batch]]:

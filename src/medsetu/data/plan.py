@@ -24,7 +24,6 @@ class DataPlan:
         augment: Random changes of training images; None for none.
         sampler: ``natural`` (each image once), ``class`` or ``site`` (equal shares, same number of images) or ``patient`` (one image per
             patient and epoch).
-        batch_size: Training images per batch, at least 1.
         eval_batch_size: Images per batch of validation and prediction, at least 1.
         workers: Loader processes; 0 loads in the training process, which is quickest on few cores.
         build_workers: Processes that fill the cache; 0 fills it in the main process.
@@ -42,7 +41,6 @@ class DataPlan:
     storage: str = "uint16"
     augment: Augmentation | None = None
     sampler: str = "natural"
-    batch_size: int = 32
     eval_batch_size: int = 64
     workers: int = 0
     build_workers: int = 2
@@ -53,7 +51,7 @@ class DataPlan:
     def __post_init__(self) -> None:
         if self.sampler not in SAMPLERS:
             raise ConfigError(what=f"'{self.sampler}' is not a sampler", where="Key data.sampler", value=self.sampler, allowed=SAMPLERS)
-        lowest = {"batch_size": 1, "eval_batch_size": 1, "workers": 0, "build_workers": 0, "memory_limit_gib": 0}
+        lowest = {"eval_batch_size": 1, "workers": 0, "build_workers": 0, "memory_limit_gib": 0}
         for key, low in lowest.items():
             if getattr(self, key) < low:
                 raise ConfigError(what=f"{getattr(self, key)} is out of range", where=f"Key data.{key}", remedy=f"Give {low} or more")

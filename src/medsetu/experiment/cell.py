@@ -16,16 +16,18 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 import yaml
 
 from medsetu import __version__
+from medsetu.backbone.network import Network
 from medsetu.core.run import RunFolder, atomic_write, content_key, sha256_file, write_json
 from medsetu.core.sample import LOCAL
 from medsetu.core.table import PREDICTION_COLUMNS, conform, write_table
 from medsetu.data.datamodule import prediction_loader
 from medsetu.experiment.stage import StageRecord, run_stage, trained_network
-from medsetu.manifest.build import Prepared
 from medsetu.manifest.leakage import check_overlap
+from medsetu.manifest.prepared import Prepared
 from medsetu.manifest.split import cell as split_cell
 from medsetu.recipe.recipe import Recipe
 from medsetu.training.hardware import Hardware, detect
@@ -88,7 +90,8 @@ def assignment_of(prepared: Prepared, cell: Cell) -> "pd.Series[str]":
     assignment = split_cell(prepared.splits, repeat=cell.seed % repeats if repeats > 0 else -1, fold=cell.fold)
     untouched = prepared.manifest.loc[prepared.manifest["split"] == "crossfit", "sample_id"]
     missing = untouched[~untouched.isin(assignment.index)]
-    return pd.concat([assignment, pd.Series("test", index=pd.Index(missing), dtype=assignment.dtype)])
+    result: pd.Series[str] = pd.concat([assignment, pd.Series("test", index=pd.Index(missing), dtype=assignment.dtype)])
+    return result
 
 
 def run_cell(recipe: Recipe, prepared: Prepared, cell: Cell) -> RunFolder:
@@ -151,13 +154,36 @@ def _write_run(
     network = trained_network(recipe, last, seed=cell.seed)
     rows = prepared.manifest.assign(split=prepared.manifest["sample_id"].map(assignment))
     rows = rows[rows["split"].isin(["val", "test"]) & rows[list(last.findings)].notna().any(axis=1)]
-    loader = prediction_loader(rows, findings=last.findings, spec=network.spec, plan=recipe.data)
-    scores = predict(network, loader, device=hardware.device)
-    predictions = to_predictions(scores, rows, findings=last.findings, cell=cell, run=run.path.name)
+    predictions, scores = score_rows(network, rows, recipe=recipe, cell=cell, run=run.path.name, device=hardware.device)
     write_table(predictions, run.predictions)
     _write_features(run, scores)
     write_json(run.provenance, provenance(recipe, prepared, cell, records=records, hardware=hardware))
     write_json(run.done, {"predictions": sha256_file(run.predictions)})
+
+
+def score_rows(
+    network: Network, rows: pd.DataFrame, *, recipe: Recipe, cell: Cell, run: str, device: torch.device
+) -> tuple[pd.DataFrame, Scores]:
+    """Score manifest rows with a trained network.
+
+    Args:
+        network: Trained network.
+        rows: Manifest rows with the split of this cell.
+        recipe: The recipe, for preparation and loading.
+        cell: Arm, seed, fold.
+        run: Name of the run folder.
+        device: Where to run.
+
+    Returns:
+        The Predictions table, and the scores with features.
+
+    Raises:
+        WeightError: A row of the head was never trained.
+    """
+    network.require_trained(network.findings)
+    loader = prediction_loader(rows, findings=network.findings, spec=network.spec, plan=recipe.data)
+    scores = predict(network, loader, device=device)
+    return to_predictions(scores, rows, findings=network.findings, cell=cell, run=run), scores
 
 
 def to_predictions(scores: Scores, rows: pd.DataFrame, *, findings: Sequence[str], cell: Cell, run: str) -> pd.DataFrame:

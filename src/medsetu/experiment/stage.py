@@ -6,7 +6,7 @@ import json
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +17,16 @@ from medsetu import __version__
 from medsetu.backbone.network import Network
 from medsetu.backbone.weights import load_weights
 from medsetu.core.run import content_key, sha256_file, write_json
-from medsetu.data.datamodule import StageDataModule, TrainOn
+from medsetu.data.datamodule import StageDataModule
+from medsetu.data.plan import TrainOn
 from medsetu.recipe.instantiate import build
 from medsetu.recipe.recipe import Recipe
-from medsetu.training.fit import StageResult, fit_stage
+from medsetu.training.fit import BEST, StageResult, fit_stage
 from medsetu.training.hardware import Hardware
 from medsetu.training.plan import StagePlan
 
 log = logging.getLogger(__name__)
+_SPEED_ONLY = ("cache", "workers", "build_workers", "eval_batch_size", "memory_limit_gib", "pin_memory", "progress")
 _SCHEMA = 1  # raise when a change of code changes what a stage learns
 
 
@@ -38,6 +40,7 @@ class StageRecord:
         folder: Where its weights, metrics and logs lie.
         findings: Findings of its head, in order.
         facts: What ``stage.json`` records: epoch chosen, monitored value, seconds, labels spent by side.
+        file: Name of the weights in the folder.
     """
 
     name: str
@@ -45,11 +48,12 @@ class StageRecord:
     folder: Path
     findings: tuple[str, ...]
     facts: Mapping[str, Any]
+    file: str = BEST
 
     @property
     def weights(self) -> Path:
         """File of the chosen weights."""
-        return self.folder / "best.safetensors"
+        return self.folder / self.file
 
 
 def stage_key(recipe: Recipe, name: str, *, rows: pd.DataFrame, seed: int, previous: StageRecord | None, hardware: Hardware) -> str:
@@ -72,7 +76,7 @@ def stage_key(recipe: Recipe, name: str, *, rows: pd.DataFrame, seed: int, previ
             "schema": _SCHEMA,
             "version": __version__,
             "stage": raw["stages"][name],
-            "data": raw["data"],
+            "data": {name: value for name, value in raw["data"].items() if name not in _SPEED_ONLY},
             "backbone": raw["backbone"],
             "rows": content_key(rows.sort_values("sample_id").astype(str).to_numpy().tolist(), length=64),
             "seed": seed,
@@ -116,8 +120,10 @@ def run_stage(  # one seam between recipe, data and training
         train_on=TrainOn(plan.side, plan.releases),
         watch={side: TrainOn(side, plan.releases if side == plan.side else ()) for side in plan.sides_watched},
         spec=network.spec,
-        plan=replace(recipe.data, batch_size=plan.batch_size),
+        plan=recipe.data,
+        batch_size=plan.batch_size,
         seed=seed,
+        select_on=plan.selecting_side,
     )
     key = stage_key(recipe, name, rows=_rows(data, assignment), seed=seed, previous=previous, hardware=hardware)
     folder = recipe.paths["runs"] / "stages" / f"{name}-{key}"
@@ -184,7 +190,7 @@ def _finished(folder: Path) -> dict[str, Any] | None:
     if not marker.is_file():
         return None
     facts: dict[str, Any] = json.loads(marker.read_text())
-    weights = folder / "best.safetensors"
+    weights = folder / BEST
     if weights.is_file() and sha256_file(weights) == facts["sha256"]:
         return facts
     log.warning("The weights of stage %s are missing or damaged; it is trained again", folder.name)

@@ -12,6 +12,7 @@ from medsetu.experiment.cell import Cell, cells_of, run_cell
 from medsetu.experiment.compare import compare, show
 from medsetu.experiment.journal import journal
 from medsetu.experiment.prepare import prepare_recipe
+from medsetu.manifest.prepared import Prepared
 from medsetu.recipe.check import check_recipe
 from medsetu.recipe.launch import launch, launches_elsewhere
 from medsetu.recipe.recipe import Recipe, build_recipe
@@ -54,7 +55,17 @@ def run_one(config: Mapping[str, Any]) -> str:
         return str(run_cell(recipe, prepare_recipe(recipe), cell).path)
 
 
-def run_cells(recipe: Recipe, prepared: Any, cells: Sequence[Cell]) -> list[RunFolder]:  # noqa: ANN401 - Prepared
+def run_cells(recipe: Recipe, prepared: Prepared, cells: Sequence[Cell]) -> list[RunFolder]:
+    """Run cells one after the other in this process; finished ones are skipped.
+
+    Args:
+        recipe: The recipe.
+        prepared: Manifest and splits.
+        cells: Arms, seeds and folds.
+
+    Returns:
+        Their run folders, in order.
+    """
     runs = []
     for number, cell in enumerate(cells, start=1):
         log.info("[%d/%d] %s", number, len(cells), cell.name)

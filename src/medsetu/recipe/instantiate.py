@@ -85,7 +85,8 @@ def resolve_target(name: str, *, where: str) -> Callable[..., Any]:
         raise ConfigError(
             what=f"The target '{name}' is really '{real}', which is not allowed", where=f"Key {where}", remedy="Name the object itself"
         )
-    return found
+    target: Callable[..., Any] = found
+    return target
 
 
 def _locate(name: str, *, where: str) -> Any:  # noqa: ANN401 - any importable object

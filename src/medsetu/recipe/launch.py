@@ -4,6 +4,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from hydra._internal.callbacks import Callbacks
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
@@ -35,11 +36,11 @@ def launch(cells: Sequence[Mapping[str, object]], task: Task) -> list[Any]:
     Raises:
         MedsetuError: The first error of a cell; cells that finished are kept.
     """
-    state = GlobalHydra.instance().hydra
-    config = HydraConfig.instance().cfg
+    state: Any = GlobalHydra.instance().hydra
+    config: Any = HydraConfig.instance().cfg
     if state is None or config is None:
         raise ResourceError(what="Hydra is not running", where="Launcher", remedy="Start the study from the command line")
-    context = HydraContext(config_loader=state.config_loader, callbacks=state.callbacks)
+    context = HydraContext(config_loader=state.config_loader, callbacks=Callbacks(config))
     launcher = Plugins.instance().instantiate_launcher(hydra_context=context, task_function=_Job(task), config=config)
     own = list(config.hydra.overrides.task)
     jobs = [own + [f"{key}={'null' if value is None else value}" for key, value in cell.items()] for cell in cells]

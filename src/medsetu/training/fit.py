@@ -2,6 +2,8 @@
 """Run one stage: build the trainer, resume where a killed run stopped, return the weights that validation chose."""
 
 import logging
+import math
+import sys
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -118,7 +120,11 @@ def fit_stage(
     """
     folder.mkdir(parents=True, exist_ok=True)
     pl.seed_everything(seed, workers=False, verbose=False)
-    module = StageModule(network, plan=plan, positive_weight=prevalence_weight(data.train_labels, limit=plan.prevalence_limit))
+    network.mark_trained(plan.findings)
+    batches = len(data.train_dataloader())
+    steps = plan.epochs * math.ceil(min(batches, options.limit_batches or batches) / plan.accumulate)
+    weight = prevalence_weight(data.train_labels, limit=plan.prevalence_limit)
+    module = StageModule(network, plan=plan, positive_weight=weight, steps=steps)
     if options.compile:
         module.network.compile()
     selection = Selection(tuple(data.val_names), folder / BEST)
@@ -157,9 +163,13 @@ def _optional(plan: StagePlan, options: TrainerOptions, *, has_logger: bool) -> 
         callbacks.append(EarlyStopping(plan.monitor_key, mode=MONITORS[plan.monitor], patience=plan.patience))
     if has_logger:
         callbacks.append(LearningRateMonitor("epoch"))
-    if options.progress:
+    if _shows_progress(options):
         callbacks.append(TQDMProgressBar(leave=False))
     return callbacks
+
+
+def _shows_progress(options: TrainerOptions) -> bool:
+    return options.progress and sys.stdout.isatty()
 
 
 def _trainer(
@@ -178,7 +188,7 @@ def _trainer(
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
         enable_checkpointing=False,
-        enable_progress_bar=options.progress,
+        enable_progress_bar=_shows_progress(options),
         enable_model_summary=False,
         log_every_n_steps=1,
         callbacks=callbacks,

@@ -35,12 +35,15 @@ class StageModule(pl.LightningModule):
         network: Trunk and head; changed in place.
         plan: The stage.
         positive_weight: (L,) weight of positives of each finding.
+        steps: Optimizer steps of the whole stage. Lightning's own estimate would set up the training loader before a checkpoint is
+            restored, and its place in the epoch would be lost.
     """
 
-    def __init__(self, network: Network, *, plan: StagePlan, positive_weight: Tensor) -> None:
+    def __init__(self, network: Network, *, plan: StagePlan, positive_weight: Tensor, steps: int) -> None:
         super().__init__()
         self.network = network.to(memory_format=torch.channels_last)
         self.plan = plan
+        self.steps = steps
         self.loss = MaskedBCE(positive_weight)
         plan.tuning.apply(network)
 
@@ -62,8 +65,7 @@ class StageModule(pl.LightningModule):
         """AdamW with warm-up and cosine, stepped at every update."""
         groups = self.plan.tuning.parameter_groups(self.network, lr=self.plan.lr, weight_decay=self.plan.weight_decay)
         optimizer = AdamW(groups, lr=self.plan.lr, weight_decay=self.plan.weight_decay)
-        total = int(self.trainer.estimated_stepping_batches)
-        schedule = LambdaLR(optimizer, lambda step: warmup_cosine(step, total=total, warmup=self.plan.warmup))
+        schedule = LambdaLR(optimizer, lambda step: warmup_cosine(step, total=self.steps, warmup=self.plan.warmup))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 

@@ -47,9 +47,9 @@ def predict(network: Network, batches: Iterable[Batch], *, device: torch.device)
     names: list[str] = []
     parts: list[tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]] = []
     for batch in batches:
-        feature = network.features(batch["image"].to(device))
-        score = torch.sigmoid(network.head(feature))
+        pooled = network.features(batch["image"].to(device))
+        probability = torch.sigmoid(network.head(pooled))
         names += batch["sample_id"]
-        parts.append((score.float().cpu().numpy(), batch["label"].numpy(), feature.float().cpu().numpy()))
+        parts.append((probability.float().cpu().numpy(), batch["label"].numpy(), pooled.float().cpu().numpy()))
     score, label, feature = (np.concatenate([part[k] for part in parts]) for k in range(3))
     return Scores(names, score, label, feature)

@@ -57,6 +57,8 @@ class Selection(pl.Callback):
             return
         for index, side in enumerate(self.sides):
             logit, label = (torch.cat([pair[k] for pair in self._seen[index]]) for k in (0, 1))
+            if not bool(torch.isfinite(logit).all()):
+                raise _not_a_number(trainer.current_epoch, side=side)
             for key, value in side_metrics(logit, label, findings=pl_module.network.findings).items():
                 pl_module.log(f"val/{side}/{key}", value)
         value = float(trainer.callback_metrics[pl_module.plan.monitor_key])
@@ -64,11 +66,7 @@ class Selection(pl.Callback):
 
     def _keep_best(self, value: float, epoch: int, module: StageModule) -> None:
         if not math.isfinite(value):
-            raise DataError(
-                what=f"The monitored value {module.plan.monitor_key} is not a number in epoch {epoch}",
-                where="Training",
-                remedy="Lower the learning rate, use precision=32, or check that the validation rows hold both classes",
-            )
+            raise _not_a_number(epoch, side=module.plan.selecting_side)
         sign = 1 if MONITORS[module.plan.monitor] == "max" else -1
         if self.best_epoch < 0 or sign * value > sign * self.best_value:
             self.best_value, self.best_epoch = value, epoch
@@ -81,6 +79,14 @@ class Selection(pl.Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue from the values of a checkpoint."""
         self.best_value, self.best_epoch, self.sha256 = state_dict["best_value"], state_dict["best_epoch"], state_dict["sha256"]
+
+
+def _not_a_number(epoch: int, *, side: str) -> DataError:
+    return DataError(
+        what=f"An output or metric is not a number in epoch {epoch}",
+        where=f"Validation of val/{side}",
+        remedy="Lower the learning rate, use trainer.precision=fp32, or check that the validation rows hold both classes",
+    )
 
 
 def side_metrics(logit: Tensor, label: Tensor, *, findings: tuple[str, ...]) -> Mapping[str, float]:

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From finished runs to results: metrics of every arm, transfer matrix, shortcut ladder, report."""
+
+import json
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+from rich.console import Console
+
+from medsetu.catalog.card import Card
+from medsetu.core.errors import ConfigError
+from medsetu.core.run import RunFolder, content_key, write_json
+from medsetu.core.sample import LOCAL
+from medsetu.core.table import RESULT_COLUMNS, conform, read_table, write_table
+from medsetu.evaluation.evaluate import evaluate_predictions
+from medsetu.experiment.document import Comparison, write_report
+from medsetu.manifest.prepared import Prepared
+from medsetu.recipe.recipe import Recipe
+from medsetu.report.table import contrast_table, ladder_table, matrix_table, results_table
+from medsetu.shift.matrix import TransferMatrix, transfer_matrices
+from medsetu.shift.shortcut import inflated_sides, shortcut_ladders
+from medsetu.shift.summary import summarise
+
+log = logging.getLogger(__name__)
+
+
+def compare(recipe: Recipe, prepared: Prepared, runs: Sequence[RunFolder], *, cards: Sequence[Card], folder: Path) -> Comparison:
+    """Evaluate runs together and write ``predictions``, ``results``, the matrix, the ladder and ``report.html``.
+
+    Args:
+        recipe: The recipe.
+        prepared: Manifest and splits.
+        runs: Finished runs.
+        cards: Cards of the releases.
+        folder: Where the tables go.
+
+    Returns:
+        The comparison.
+    """
+    predictions = pd.concat([read_table(run.predictions) for run in runs], ignore_index=True)
+    log.info("Evaluating %d runs, %d predictions", len(runs), len(predictions))
+    results = conform(evaluate_predictions(predictions, recipe.evaluation), RESULT_COLUMNS, name="results")
+    primary = recipe.evaluation.primary
+    ladders = shortcut_ladders(
+        predictions,
+        manifest=prepared.manifest,
+        splits=prepared.splits,
+        finding=primary,
+        plan=recipe.evaluation,
+        cache=recipe.paths["work"] / "ladder",
+    )
+    matrices: list[TransferMatrix] = []
+    if predictions["arm"].nunique() > 1:
+        matrices = transfer_matrices(
+            predictions, finding=primary, plan=recipe.evaluation, labels_used=labels_used(runs), inflated=inflated_sides(ladders)
+        )
+    sentences = summarise(matrices[0], ladders=ladders) if matrices else []
+    comparison = Comparison(folder, results, matrices, ladders, sentences, _openings(folder, predictions))
+    _write(comparison, predictions)
+    write_report(comparison, recipe=recipe, prepared=prepared, runs=runs, cards=cards, predictions=predictions)
+    return comparison
+
+
+def labels_used(runs: Sequence[RunFolder]) -> dict[str, int]:
+    """Count the local labels that one network of each arm has spent on training and on choosing weights.
+
+    Args:
+        runs: Finished runs.
+
+    Returns:
+        Arm -> labels; the largest number where folds differ by one film.
+    """
+    used: dict[str, int] = {}
+    for run in runs:
+        facts = json.loads(run.provenance.read_text())
+        used[facts["arm"]] = max(used.get(facts["arm"], 0), int(facts["labels_spent"].get(LOCAL, 0)))
+    return used
+
+
+def show(comparison: Comparison) -> None:
+    """Print what a study has shown, and where its report lies."""
+    console = Console()
+    if comparison.matrices:
+        for matrix in comparison.matrices:
+            console.print(matrix_table(matrix))
+        console.print(contrast_table(comparison.matrices[0]))
+    else:
+        console.print(results_table(comparison.results))
+    console.print(ladder_table(comparison.ladders))
+    for sentence in comparison.sentences:
+        console.print(f"- {sentence}", markup=False, highlight=False)
+    console.print(f"\nReport: {comparison.report}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _write(comparison: Comparison, predictions: pd.DataFrame) -> None:
+    folder = comparison.folder
+    write_table(predictions, folder / "predictions.parquet")
+    write_table(comparison.results, folder / "results.parquet")
+    write_table(comparison.results, folder / "results.csv")
+    write_table(comparison.ladders.reset_index(drop="rung" in comparison.ladders.columns), folder / "ladder.csv")
+    for number, matrix in enumerate(comparison.matrices):
+        ending = "" if number == 0 else "_unseen"
+        write_table(matrix.cells, folder / f"matrix{ending}.csv")
+        write_table(matrix.contrasts, folder / f"contrasts{ending}.csv")
+
+
+def _openings(folder: Path, predictions: pd.DataFrame) -> int:
+    """Count how many different sets of scores have met the test of this study; looking at the same scores again is one opening."""
+    ledger = folder / "test_openings.json"
+    keys: list[str] = json.loads(ledger.read_text()) if ledger.is_file() else []
+    tested = predictions[predictions["split"] == "test"].sort_values(["arm", "seed", "fold", "sample_id", "finding"])
+    key = content_key([round(score, 6) for score in tested["score"]], length=16)
+    if key not in keys:
+        keys.append(key)
+        write_json(ledger, keys)
+    return len(keys)
+
+
+def check_runs(paths: Sequence[Path]) -> list[RunFolder]:
+    """Find the finished runs below a path given by the user.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    found = sorted({marker.parent for path in paths for marker in [*path.glob("done.json"), *path.glob("*/done.json")]})
+    if not found:
+        raise ConfigError(
+            what="No finished run was found", where=f"Key run={', '.join(map(str, paths))}", remedy="Give a run folder, or a folder of runs"
+        )
+    return [RunFolder(path) for path in found]

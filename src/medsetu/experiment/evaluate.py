@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``medsetu evaluate``: finished runs again, or finished runs on a new release or folder."""
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from medsetu.core.errors import ConfigError, DataError
+from medsetu.core.run import RunFolder, content_key, write_json
+from medsetu.core.sample import EXTERNAL
+from medsetu.core.table import read_table, write_table
+from medsetu.experiment.cell import Cell, score_rows
+from medsetu.experiment.compare import check_runs, compare, show
+from medsetu.experiment.journal import journal
+from medsetu.experiment.prepare import manifest_folder, prepare_recipe
+from medsetu.experiment.stage import StageRecord, trained_network
+from medsetu.manifest.frozen import load
+from medsetu.manifest.prepared import Prepared
+from medsetu.recipe.check import check_recipe
+from medsetu.recipe.recipe import Recipe, build_recipe
+from medsetu.training.hardware import detect
+
+log = logging.getLogger(__name__)
+
+
+def main(config: Mapping[str, Any]) -> None:
+    """Evaluate finished runs.
+
+    Without ``sides.external`` the frozen predictions are evaluated again (another plan, more replicates). With it, the networks of the runs
+    score the new release, whose samples are all test.
+
+    Args:
+        config: Resolved configuration of ``configs/evaluate.yaml``.
+
+    Raises:
+        ConfigError: No finished run is found, or runs of different recipes are mixed.
+        MedsetuError: Whatever the new release refuses.
+    """
+    runs = check_runs([Path(str(config["run"])).expanduser()])
+    recipe = _recipe_of(runs, config)
+    external = (config.get("sides") or {}).get(EXTERNAL) or {}
+    base = Path(str(config["run"])).expanduser()
+    output = Path(str(config["output"])).expanduser() if config.get("output") else base / "evaluation"
+    with journal(output):
+        cards = check_recipe(recipe)
+        if external:
+            prepared = prepare_recipe(recipe)
+            runs = [_score_external(recipe, prepared, run, output=output) for run in runs]
+        else:
+            prepared = load(manifest_folder(recipe))
+        show(compare(recipe, prepared, runs, cards=cards, folder=output))
+
+
+def _recipe_of(runs: Sequence[RunFolder], config: Mapping[str, Any]) -> Recipe:
+    """The recipe that the runs were trained with, plus what this command changes."""
+    raws = [yaml.safe_load(run.recipe.read_text()) for run in runs]
+    names = {str(raw["name"]) for raw in raws}
+    if len(names) > 1:
+        raise ConfigError(what=f"Runs of {len(names)} recipes are mixed", where="Key run", remedy="Give the folder of one recipe")
+    raw = dict(raws[0])
+    external = (config.get("sides") or {}).get(EXTERNAL) or {}
+    raw["sides"] = {**raw["sides"], **({EXTERNAL: external} if external else {})}
+    if external:
+        raw["name"] = f"{raw['name']}-{content_key(external, length=6)}"
+    raw["evaluation"] = {**raw["evaluation"], **(config.get("evaluation") or {})}
+    return build_recipe(raw)
+
+
+def _score_external(recipe: Recipe, prepared: Prepared, run: RunFolder, *, output: Path) -> RunFolder:
+    """Score the external samples with the last network of a run; its own predictions come along, for the comparison."""
+    facts = json.loads(run.provenance.read_text())
+    stage = facts["stages"][-1]
+    findings = tuple(stage["findings"])
+    rows = prepared.manifest[prepared.manifest["domain"] == EXTERNAL].assign(split="test")
+    rows = rows.reindex(columns=[*rows.columns, *(name for name in findings if name not in rows.columns)])
+    if rows.empty:
+        raise DataError(
+            what="The new release has no readable sample", where="sides.external", remedy="See the quarantine list of `medsetu prepare`"
+        )
+    record = StageRecord(stage["name"], stage["key"], run.checkpoints, findings, stage, file=f"{stage['name']}.safetensors")
+    network = trained_network(recipe, record, seed=int(facts["seed"]))
+    cell = Cell(facts["arm"], int(facts["seed"]), int(facts["fold"]))
+    hardware = detect(accelerator=recipe.trainer.accelerator, precision=recipe.trainer.precision)
+    scored, _ = score_rows(network, rows, recipe=recipe, cell=cell, run=run.path.name, device=hardware.device)
+    target = RunFolder(output / run.path.name)
+    write_table(pd.concat([read_table(run.predictions), scored], ignore_index=True), target.predictions)
+    write_json(target.provenance, facts)
+    return target
