@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import hydra
-from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, SearchPathException
+from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException, SearchPathException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -32,9 +32,15 @@ def run_verb(verb: str, words: Sequence[str], *, task: Task, folder: Path) -> No
         ConfigError: A key, value, recipe or override is wrong.
         MedsetuError: Whatever the verb refuses.
     """
+    at_work = False
 
     def job(config: DictConfig) -> Any:  # noqa: ANN401 - whatever the verb returns
-        return task(plain(config))
+        nonlocal at_work
+        resolved = plain(config)
+        at_work = True
+        answer = task(resolved)
+        at_work = False
+        return answer
 
     with _as_program(verb, words):
         try:
@@ -42,7 +48,9 @@ def run_verb(verb: str, words: Sequence[str], *, task: Task, folder: Path) -> No
         except MedsetuError:
             raise
         except (HydraException, OmegaConfBaseException, ValueError) as error:
-            raise explain(error, verb=verb, folder=folder) from error
+            if at_work:  # a fault of the verb, not of the command line
+                raise
+            raise explain(error, verb=verb, folder=folder, words=words) from error
 
 
 def plain(config: DictConfig) -> dict[str, Any]:
@@ -58,7 +66,7 @@ def plain(config: DictConfig) -> dict[str, Any]:
         raise ConfigError(
             what=f"The value of '{key}' cannot be resolved",
             where=f"Configuration key {key}",
-            remedy=f"Give it on the command line: {key}=...",
+            remedy=f"Give it on the command line: {key}=<value>",
         ) from error
     return dict(resolved)  # type: ignore[arg-type]  # a job config is a mapping
 
@@ -79,13 +87,14 @@ def _as_program(verb: str, words: Sequence[str]) -> Iterator[None]:
             os.environ["HYDRA_FULL_ERROR"] = full
 
 
-def explain(error: Exception, *, verb: str, folder: Path) -> MedsetuError:
+def explain(error: Exception, *, verb: str, folder: Path, words: Sequence[str] = ()) -> MedsetuError:
     """Turn a complaint of Hydra or OmegaConf into a ConfigError that offers the nearest name.
 
     Args:
         error: What Hydra raised.
         verb: The verb, whose keys are the allowed ones.
         folder: The shipped ``configs/``.
+        words: Words of the command line; the recipe among them decides which keys there are.
 
     Returns:
         The error to raise; a MedsetuError found in the chain of causes comes back unchanged.
@@ -100,10 +109,16 @@ def explain(error: Exception, *, verb: str, folder: Path) -> MedsetuError:
         return _unknown_option(text, error.options or [])
     if isinstance(error, SearchPathException):
         return ConfigError(what="The folder given with --config-dir does not exist", where="Command line", remedy="Correct the path")
+    if isinstance(error, OverrideParseException):
+        return ConfigError(
+            what=f"The word '{error.override}' cannot be read",
+            where="Command line",
+            remedy="Write key=value, and quote a value with brackets, commas or spaces: 'key=[a, b]'",
+        )
     match = re.search(r"Key '([^']+)' is not in struct\s+full_key: (\S+)", f"{text} {error.__cause__}".replace("\n", " "))
     if match or isinstance(error, ConfigCompositionException):
         full = match.group(2) if match else _quoted(text)
-        return _unknown_key(full, verb=verb, folder=folder, detail=text.splitlines()[0])
+        return _unknown_key(full, keys=_keys(verb, folder, full.rpartition(".")[0], words), detail=text.splitlines()[0])
     return ConfigError(
         what=text.splitlines()[0] if text else type(error).__name__, where="Command line or configuration", remedy="Correct the override"
     )
@@ -117,9 +132,8 @@ def _unknown_option(text: str, options: Sequence[str]) -> ConfigError:
     return ConfigError(what=f"There is no '{value}'", where=where, value=value, allowed=sorted(options))
 
 
-def _unknown_key(full: str, *, verb: str, folder: Path, detail: str) -> ConfigError:
+def _unknown_key(full: str, *, keys: Sequence[str], detail: str) -> ConfigError:
     parent, _, leaf = full.rpartition(".")
-    keys = _keys(verb, folder, parent)
     if not keys:
         return ConfigError(what=detail, where=f"Key '{full}'", remedy="Use `--cfg job` to see every key")
     return ConfigError(
@@ -132,11 +146,15 @@ def _quoted(text: str) -> str:
     return found.group(1) if found else ""
 
 
-def _keys(verb: str, folder: Path, parent: str) -> list[str]:
-    """Keys below a parent in the verb's default configuration; empty when it cannot be composed."""
+def _keys(verb: str, folder: Path, parent: str, words: Sequence[str]) -> list[str]:
+    """Keys below a parent in the configuration of the verb with the chosen recipe; empty when it cannot be composed."""
+    chosen = [word for word in words if word.startswith("recipe=")]
+    own = re.search(r"(?:^| )(?:--config-dir|-cd)[ =](\S+)", " ".join(words))
+    if own:
+        chosen.append(f"hydra.searchpath=['file://{Path(own.group(1)).resolve()}']")
     with hydra.initialize_config_dir(str(folder), version_base="1.3"):
         try:
-            config = hydra.compose(verb)
+            config = hydra.compose(verb, chosen)
             node = OmegaConf.select(config, parent) if parent else config
         except (HydraException, OmegaConfBaseException):
             return []

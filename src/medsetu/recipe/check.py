@@ -2,6 +2,7 @@
 """What is checked before the first batch: licences of the releases, primary finding, test sides."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from medsetu.catalog.card import Card, load_card
 from medsetu.catalog.licence import require
@@ -38,7 +39,10 @@ def check_recipe(recipe: Recipe) -> list[Card]:
 
 
 def cards_of(recipe: Recipe, *, sides: Sequence[str] | None = None) -> list[Card]:
-    """Load the catalogue card of each release of a recipe; a release without a card (your own table) is left out.
+    """Load the catalogue card of each release of a recipe.
+
+    A release without a card under its own name (your own table) has the terms of its kind: the card that bears
+    the name of its adapter, shown under the release's own name.
 
     Args:
         recipe: The recipe.
@@ -47,6 +51,13 @@ def cards_of(recipe: Recipe, *, sides: Sequence[str] | None = None) -> list[Card
     Returns:
         Cards in the order of the recipe, each once.
     """
+    found = [release for side, releases in recipe.sides.items() if sides is None or side in sides for release in releases.values()]
+    kinds = {release.name: type(release).__module__.rpartition(".")[2] for release in found}
+    return [_card(name, kind) for name, kind in kinds.items()]
+
+
+def _card(name: str, kind: str) -> Card:
     folder = config_folder() / "catalog"
-    names = [release.name for side, releases in recipe.sides.items() if sides is None or side in sides for release in releases.values()]
-    return [load_card(name, folder) for name in dict.fromkeys(names) if (folder / f"{name}.yaml").is_file()]
+    if (folder / f"{name}.yaml").is_file():
+        return load_card(name, folder)
+    return replace(load_card(kind, folder), name=name)

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every shipped recipe composes, builds and passes its check; broken ones say what is wrong."""
+
+import copy
+
+import pytest
+
+from fakes import nih_chestxray14, nitrd, tb_chest_radiography_database
+from medsetu.core.errors import ConfigError
+from medsetu.core.place import config_folder
+from medsetu.recipe.check import check_recipe
+from medsetu.recipe.recipe import build_recipe
+
+RECIPES = sorted(path.stem for path in (config_folder() / "recipe").glob("*.yaml"))
+
+
+@pytest.fixture
+def demo(compose):
+    return copy.deepcopy(compose("train"))
+
+
+@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("verb", ["prepare", "train", "study"])
+def test_every_recipe_composes_builds_and_checks(compose, verb, name):
+    recipe = build_recipe(compose(verb, [f"recipe={name}"]))
+    assert recipe.name == name
+    assert recipe.question.endswith("?")
+    assert check_recipe(recipe)
+    assert all(recipe.stages_of(arm) for arm in recipe.arms)
+
+
+def test_releases_of_the_real_recipe_read_their_folders(compose, tmp_path):
+    data = tmp_path / "data"
+    nih_chestxray14.write(data / "nih_chestxray14", patients=4, films=1)
+    nitrd.write(data / "nitrd_da", per_class=3)
+    tb_chest_radiography_database.write(data / "tb_chest_radiography_database", per_class=3)
+    recipe = build_recipe(compose("train", ["recipe=tb_global_to_india"]))
+    for releases in recipe.sides.values():
+        for release in releases.values():
+            assert len(release.index().samples) > 0
+
+
+def test_arms_know_whether_they_learn_locally(compose):
+    recipe = build_recipe(compose("train"))
+    assert [recipe.uses_local(arm) for arm in ("global-only", "local-only", "transfer")] == [False, True, True]
+
+
+def test_unknown_arm_is_refused_with_the_nearest(compose):
+    with pytest.raises(ConfigError, match="Did you mean 'transfer'"):
+        build_recipe(compose("train")).stages_of("transfr")
+
+
+def _unknown_side(config):
+    config["sides"]["lokal"] = {}
+
+
+def _unknown_arm(config):
+    config["arms"]["transfr"] = ["pretrain"]
+
+
+def _unknown_stage(config):
+    config["arms"]["transfer"] = ["pretrain", "finetun"]
+
+
+def _unknown_finding(config):
+    config["stages"]["finetune"]["findings"] = ["tuberculosys"]
+
+
+def _unknown_release(config):
+    config["stages"]["finetune"]["releases"] = ["phantom_lokal"]
+
+
+def _unknown_use(config):
+    config["use"] = "comercial"
+
+
+FAULTS = {
+    _unknown_side: "Did you mean 'local'",
+    _unknown_arm: "Did you mean 'transfer'",
+    _unknown_stage: "Did you mean 'finetune'",
+    _unknown_finding: "Did you mean 'tuberculosis'",
+    _unknown_release: "Did you mean 'phantom_local'",
+    _unknown_use: "Did you mean 'commercial'",
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__.strip("_"))
+def test_a_broken_recipe_offers_the_nearest_name(demo, fault):
+    fault(demo)
+    with pytest.raises(ConfigError, match=FAULTS[fault]):
+        build_recipe(demo)
+
+
+def test_a_stage_needs_the_side_it_watches(demo):
+    demo["sides"]["local"] = {}
+    with pytest.raises(ConfigError, match="needs the side 'local'"):
+        build_recipe(demo)
+
+
+def test_an_empty_side_may_be_null(demo):
+    demo["sides"]["external"] = None
+    assert build_recipe(demo).sides["external"] == {}
+
+
+def test_an_arm_switched_off_is_left_out(demo):
+    demo["arms"]["local-only"] = None
+    assert list(build_recipe(demo).arms) == ["global-only", "transfer"]
