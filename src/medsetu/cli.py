@@ -32,6 +32,8 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         SystemExit: Always.
     """
     words = list(sys.argv[1:] if argv is None else argv)
+    os.environ.setdefault("WANDB_SILENT", "true")
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic matrix products, read when CUDA starts
     try:
         _dispatch(words)
     except MedsetuError as error:

@@ -62,7 +62,7 @@ def stage_key(recipe: Recipe, name: str, *, rows: pd.DataFrame, seed: int, previ
     Args:
         recipe: The recipe.
         name: Name of the stage.
-        rows: The training and watched validation rows: sample_id, sha256, split, findings.
+        rows: The rows that decide its weights: sample_id, sha256, split, findings.
         seed: Seed of the run.
         previous: Stage whose weights it starts from.
         hardware: Accelerator and precision.
@@ -125,7 +125,7 @@ def run_stage(  # one seam between recipe, data and training
         seed=seed,
         select_on=plan.selecting_side,
     )
-    key = stage_key(recipe, name, rows=_rows(data, assignment), seed=seed, previous=previous, hardware=hardware)
+    key = stage_key(recipe, name, rows=_rows(data, plan, assignment), seed=seed, previous=previous, hardware=hardware)
     folder = recipe.paths["runs"] / "stages" / f"{name}-{key}"
     with _only_one(folder):
         done = _finished(folder)
@@ -147,15 +147,20 @@ def run_stage(  # one seam between recipe, data and training
     return StageRecord(name, key, folder, tuple(plan.findings), done)
 
 
-def _rows(data: StageDataModule, assignment: "pd.Series[str]") -> pd.DataFrame:
-    """What a stage learns from and watches: identity of each image, its split and its labels."""
-    rows = pd.concat([data.train_rows, *data.val_rows.values()])
+def _deciding(data: StageDataModule, plan: StagePlan) -> pd.DataFrame:
+    """Rows that a stage learns from or chooses its weights on; a side that is only watched decides nothing."""
+    return pd.concat([data.train_rows, data.val_rows[plan.selecting_side]])
+
+
+def _rows(data: StageDataModule, plan: StagePlan, assignment: "pd.Series[str]") -> pd.DataFrame:
+    """What decides the weights of a stage: identity of each image, its split and its labels."""
+    rows = _deciding(data, plan)
     return rows[["sample_id", "sha256", *data.findings]].assign(split=rows["sample_id"].map(assignment))
 
 
-def _labels_spent(data: StageDataModule) -> dict[str, int]:
+def _labels_spent(data: StageDataModule, plan: StagePlan) -> dict[str, int]:
     """Labelled images used per domain, for training and for choosing weights."""
-    rows = pd.concat([data.train_rows, *data.val_rows.values()])
+    rows = _deciding(data, plan)
     return {str(domain): int(count) for domain, count in rows["domain"].value_counts().items()}
 
 
@@ -210,7 +215,7 @@ def _record(
         "epochs_run": result.epochs_run,
         "seconds": round(result.seconds, 3),
         "images_per_s": result.images_per_s,
-        "labels_spent": _labels_spent(data),
+        "labels_spent": _labels_spent(data, plan),
         "n_train": len(data.train_labels),
         "hardware": asdict(hardware),
         "previous": None if previous is None else previous.key,

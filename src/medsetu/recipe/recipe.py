@@ -135,13 +135,14 @@ def _check_stage(recipe: Recipe, name: str, plan: Any) -> None:  # noqa: ANN401 
                 where=f"stages.{name}",
                 remedy=f"Add a release under sides.{side}",
             )
+    names = [release.name for release in recipe.sides[plan.side].values()]
     for release in plan.releases:
-        if release not in recipe.sides[plan.side]:
+        if release not in names:
             raise ConfigError(
                 what=f"Stage '{name}' names a release that side '{plan.side}' does not have",
                 where=f"stages.{name}.releases",
                 value=release,
-                allowed=list(recipe.sides[plan.side]),
+                allowed=names,
             )
     available = sorted({finding for release in recipe.sides[plan.side].values() for finding in release.findings})
     for finding in plan.findings:

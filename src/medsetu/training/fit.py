@@ -26,6 +26,13 @@ from medsetu.training.resume import AtomicCheckpointIO, RandomState, ResumePoint
 from medsetu.training.selection import Selection
 
 BEST = "best.safetensors"
+_ADVICE = (  # what Lightning says of a correct run
+    ".*does not have many workers.*",
+    ".*ckpt_path.*",
+    ".*logging interval.*",
+    ".*Experiment logs directory.*",
+    ".*treespec, LeafSpec.*",  # Lightning 2.6.6 under torch 2.15
+)
 
 
 class StageData(Protocol):
@@ -140,7 +147,10 @@ def fit_stage(
         )
         start = latest_checkpoint(folder)
         began = time.perf_counter()
-        trainer.fit(module, datamodule=data, ckpt_path=None if start is None else str(start), weights_only=True)
+        try:
+            trainer.fit(module, datamodule=data, ckpt_path=None if start is None else str(start), weights_only=True)
+        finally:
+            _close(loggers)
     seconds = time.perf_counter() - began
     images = len(data.train_labels) * trainer.current_epoch if start is None else float("nan")
     resume.clear()
@@ -166,6 +176,14 @@ def _optional(plan: StagePlan, options: TrainerOptions, *, has_logger: bool) -> 
     if _shows_progress(options):
         callbacks.append(TQDMProgressBar(leave=False))
     return callbacks
+
+
+def _close(loggers: Sequence[Logger]) -> None:
+    """End tracker runs that would otherwise go on into the next stage (Weights & Biases keeps one open per process)."""
+    for logger in loggers:
+        finish = getattr(logger.experiment, "finish", None)
+        if callable(finish):
+            finish()
 
 
 def _shows_progress(options: TrainerOptions) -> bool:
@@ -208,13 +226,7 @@ def _quiet() -> Iterator[None]:
         logging.getLogger(name).setLevel(logging.WARNING)
     try:
         with warnings.catch_warnings():
-            for text in (
-                ".*does not have many workers.*",
-                ".*ckpt_path.*",
-                ".*fewer.*logging interval.*",
-                ".*last_epoch.*",
-                ".*mid-epoch.*",
-            ):
+            for text in _ADVICE:
                 warnings.filterwarnings("ignore", message=text)
             yield
     finally:
