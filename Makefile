@@ -29,7 +29,7 @@ demo: $(STAMP)  ## the main job on two phantom countries: the transfer matrix an
 	$(BIN)/medsetu study recipe=demo
 
 test: $(STAMP)  ## all tests
-	$(BIN)/python -m pytest -q
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 check: lint types contracts  ## style, types, import contracts
 

@@ -25,11 +25,11 @@ def both(tmp_path: Path, manifest: pd.DataFrame) -> pd.DataFrame:
 def make(manifest: pd.DataFrame, plan: DataPlan, assignment: pd.Series | None = None, **changes: object) -> StageDataModule:
     settings = {
         "findings": ["tuberculosis"],
-        "train_on": TrainOn("global"),
+        "train_on": TrainOn("global", batch_size=5),
         "watch": {"global": TrainOn("global"), "local": TrainOn("local")},
         "spec": Spec(),
         "plan": plan,
-        "batch_size": 5, "seed": 0,
+        "seed": 0,
     }
     assignment = assign(manifest.sort_values("sample_id")) if assignment is None else assignment
     return StageDataModule(manifest, assignment, **(settings | changes))

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from medsetu.backbone.network import Network
-from medsetu.backbone.spec import InputSpec, WeightSpec
+from medsetu.backbone.spec import SCRATCH, InputSpec
 from medsetu.data.loader import PlainBatches, RandomBatches, ResumableLoader, Rows, plain_loader
 from medsetu.data.sampler import EpochBatches, make_order
 from medsetu.training.fit import StageResult, TrainerOptions, fit_stage
@@ -27,12 +27,11 @@ OPTIONS = TrainerOptions(progress=False, save_every_s=1e9)
 def small_network(seed: int = 0, findings: tuple[str, ...] = ("tuberculosis",)) -> Network:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        trunk = nn.Sequential(
-            nn.Conv2d(1, 8, 3, stride=2), nn.BatchNorm2d(8), nn.ReLU(), nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Dropout(0.3), nn.Linear(32, 16)
-        )
+        seeing = [nn.Conv2d(1, 8, 3, stride=2), nn.BatchNorm2d(8), nn.ReLU(), nn.AdaptiveAvgPool2d(2), nn.Flatten()]
+        trunk = nn.Sequential(*seeing, nn.Dropout(0.3), nn.Linear(32, 16))
         head = nn.Linear(16, len(findings))
     spec = InputSpec((SIZE, SIZE), 1, (0.5,), (0.25,))
-    return Network(trunk, head, findings=findings, spec=spec, weights=WeightSpec(origin="scratch", revision="", sha256="", licence="", trained_on=()))
+    return Network(trunk, head, findings=findings, spec=spec, weights=SCRATCH)
 
 
 class ToyImages:
@@ -93,9 +92,7 @@ class ToyData(pl.LightningDataModule):
 
 
 def run(folder: Path, *, plan: StagePlan, data: ToyData | None = None, options: TrainerOptions = OPTIONS, seed: int = 0) -> StageResult:
-    return fit_stage(
-        small_network(), data or ToyData(), plan=plan, folder=folder, seed=seed, hardware=CPU, options=options
-    )
+    return fit_stage(small_network(), data or ToyData(), plan=plan, folder=folder, seed=seed, hardware=CPU, options=options)
 
 
 @pytest.fixture

@@ -40,7 +40,9 @@ def test_bfloat16_and_float32_agree(tmp_path: Path, plan: StagePlan) -> None:
 
     plan = replace(plan, epochs=12, monitor="auroc")
     full = run(tmp_path / "a", plan=plan)
-    half = fit_stage(small_network(), ToyData(), plan=plan, folder=tmp_path / "b", seed=0, hardware=Hardware("cpu", "bf16-mixed"), options=OPTIONS)
+    half = fit_stage(
+        small_network(), ToyData(), plan=plan, folder=tmp_path / "b", seed=0, hardware=Hardware("cpu", "bf16-mixed"), options=OPTIONS
+    )
     assert half.best_value == pytest.approx(full.best_value, abs=0.1)
 
 

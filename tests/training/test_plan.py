@@ -16,10 +16,11 @@ def test_the_side_that_learns_selects_unless_another_is_named() -> None:
 @pytest.mark.parametrize(
     ("key", "bad"),
     [
-        ("side", "target"), ("select_on", "test"), ("findings", []), ("findings", ["a", "a"]), ("epochs", 0), ("lr", 0.0), ("weight_decay", -1.0),
-        ("warmup", 1.5), ("batch_size", 1), ("accumulate", 0), ("clip", -0.1), ("ema", 1.0), ("patience", -1), ("monitor", "f1"), ("prevalence_limit", 0.5),
+        *[("side", "target"), ("select_on", "test"), ("findings", []), ("findings", ["a", "a"]), ("epochs", 0), ("lr", 0.0)],
+        *[("weight_decay", -1.0), ("warmup", 1.5), ("batch_size", 1), ("accumulate", 0), ("clip", -0.1), ("ema", 1.0)],
+        *[("patience", -1), ("monitor", "f1"), ("prevalence_limit", 0.5)],
     ],
-)  # fmt: skip
+)
 def test_validators_fire(key: str, bad: object) -> None:
     with pytest.raises(ConfigError, match=rf"stages\.\*\.{key}"):
         StagePlan(**{**GOOD, key: bad})

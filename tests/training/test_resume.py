@@ -24,7 +24,7 @@ from training.conftest import OPTIONS, ToyData, run
 TESTS = Path(__file__).parents[1]
 
 
-class Killed(Exception):
+class KilledError(Exception):
     """Stands for SIGKILL where the test stays in one process."""
 
 
@@ -44,7 +44,7 @@ class KilledData(ToyData):
             def __getitem__(self, request):
                 owner.after -= 1
                 if owner.after < 0:
-                    raise Killed
+                    raise KilledError
                 return take(self, request)
 
         loader.dataset.__class__ = Mortal
@@ -57,7 +57,7 @@ def test_killed_and_resumed_ends_with_the_same_weights(tmp_path: Path, plan: Sta
     plan = replace(plan, ema=ema)
     whole = run(tmp_path / "whole", plan=plan)
     often = replace(OPTIONS, save_every_s=0.0)
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         run(tmp_path / "cut", plan=plan, data=KilledData(after), options=often)
     assert latest_checkpoint(tmp_path / "cut") is not None
     resumed = run(tmp_path / "cut", plan=plan, options=often)
@@ -114,11 +114,11 @@ def test_a_damaged_newest_file_falls_back_to_the_one_before(tmp_path: Path, capl
 def test_random_states_come_back_at_the_first_step() -> None:
     callback = RandomState()
     state = callback.state_dict()
-    expected = (torch.rand(1).item(), np.random.rand(), random.random())  # noqa: NPY002
+    expected = (torch.rand(1).item(), np.random.rand(), random.random())  # noqa: NPY002, S311
     callback.load_state_dict(state)
     torch.rand(7)
     callback.on_train_batch_start(None, None, None, 0)  # type: ignore[arg-type]
-    assert (torch.rand(1).item(), np.random.rand(), random.random()) == expected  # noqa: NPY002
+    assert (torch.rand(1).item(), np.random.rand(), random.random()) == expected  # noqa: NPY002, S311
 
 
 def test_a_full_disk_is_said_and_loses_nothing(tmp_path: Path, plan: StagePlan, monkeypatch: pytest.MonkeyPatch) -> None:

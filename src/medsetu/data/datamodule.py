@@ -34,12 +34,10 @@ class StageDataModule(LightningDataModule):
         assignment: ``sample_id`` -> ``train``, ``val`` or ``test``; samples that are not in it are left out.
         findings: Findings of the stage, in head order.
         train_on: Side and releases whose ``train`` rows with a known label are learned from.
-        watch: Name -> side and releases whose ``val`` rows are watched; the side of ``train_on`` selects and may not be empty.
+        watch: Name -> side and releases whose ``val`` rows are watched; the first one chooses the weights and may not be empty.
         spec: What the network wants to see.
         plan: How rows become batches.
-        batch_size: Training images per batch, at least 1.
         seed: Seed of order and augmentation, at least 0.
-        select_on: Name in ``watch`` whose rows choose the weights; the ones of the side of ``train_on`` when None.
 
     Raises:
         ConfigError: A finding or side is unknown.
@@ -56,23 +54,20 @@ class StageDataModule(LightningDataModule):
         watch: Mapping[str, TrainOn],
         spec: InputSpec,
         plan: DataPlan,
-        batch_size: int,
         seed: int,
-        select_on: str | None = None,
     ) -> None:
         super().__init__()
         check_findings(findings, finding_columns(manifest), where="Findings of the stage")
         self.findings = tuple(findings)
         self.spec = spec
         self.plan = plan
-        self.batch_size = batch_size
+        self.batch_size = train_on.batch_size
         self.seed = seed
         split = manifest["sample_id"].map(assignment)
         self.train_rows = self._labelled(manifest[split == "train"], train_on)
         watched = {name: self._labelled(manifest[split == "val"], rows) for name, rows in watch.items()}
         self.val_rows = {name: rows for name, rows in watched.items() if len(rows)}
-        selecting = [name for name, rows in watch.items() if (rows.side == train_on.side if select_on is None else name == select_on)]
-        self._refuse_unfit({name: len(watched[name]) for name in selecting})
+        self._refuse_unfit({name: len(watched[name]) for name in list(watch)[:1]})
         for name in watched.keys() - self.val_rows.keys():
             _LOG.warning("No validation row of '%s' has a known label of %s: it is not watched", name, ", ".join(findings))
         self._images: Images | None = None

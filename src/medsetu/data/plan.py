@@ -77,7 +77,13 @@ class TrainOn:
     Attributes:
         side: ``global``, ``local`` or ``external``.
         releases: Names of releases; empty means all of that side.
+        batch_size: Training images per batch, at least 1.
     """
 
     side: str
     releases: Sequence[str] = ()
+    batch_size: int = 32
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1:
+            raise ConfigError(what=f"{self.batch_size} images make no batch", where="Key batch_size of the stage", remedy="Give 1 or more")

@@ -117,13 +117,11 @@ def run_stage(  # one seam between recipe, data and training
         manifest,
         assignment,
         findings=plan.findings,
-        train_on=TrainOn(plan.side, plan.releases),
+        train_on=TrainOn(plan.side, plan.releases, plan.batch_size),
         watch={side: TrainOn(side, plan.releases if side == plan.side else ()) for side in plan.sides_watched},
         spec=network.spec,
         plan=recipe.data,
-        batch_size=plan.batch_size,
         seed=seed,
-        select_on=plan.selecting_side,
     )
     key = stage_key(recipe, name, rows=_rows(data, plan, assignment), seed=seed, previous=previous, hardware=hardware)
     folder = recipe.paths["runs"] / "stages" / f"{name}-{key}"

@@ -181,7 +181,7 @@ def _optional(plan: StagePlan, options: TrainerOptions, *, has_logger: bool) -> 
 def _close(loggers: Sequence[Logger]) -> None:
     """End tracker runs that would otherwise go on into the next stage (Weights & Biases keeps one open per process)."""
     for logger in loggers:
-        finish = getattr(logger.experiment, "finish", None)
+        finish = getattr(getattr(logger, "experiment", None), "finish", None)
         if callable(finish):
             finish()
 
