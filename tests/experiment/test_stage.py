@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The store of stages: what its key knows, and that damaged weights are never used."""
+
+import pytest
+
+from experiment.conftest import run_study
+from medsetu.experiment import stage
+from medsetu.experiment.cell import Cell, assignment_of
+from medsetu.experiment.prepare import manifest_folder
+from medsetu.manifest.frozen import load
+from medsetu.recipe.recipe import build_recipe
+from medsetu.training.hardware import Hardware
+
+CPU = Hardware("cpu", "32-true")
+
+
+class Reached(Exception):  # noqa: N818 - no error: the stage would be trained now
+    """Carries the name of the folder in which the stage would be trained."""
+
+
+@pytest.fixture(scope="module")
+def prepared(finished):
+    return load(manifest_folder(build_recipe(finished.config)))
+
+
+@pytest.fixture
+def key(compose, prepared, tmp_path, monkeypatch):
+    """The key under which a stage would be trained."""
+
+    def fit(*_, folder, **__):
+        raise Reached(folder.name.rpartition("-")[2])
+
+    monkeypatch.setattr(stage, "fit_stage", fit)
+
+    def found(*words, name="pretrain", seed=0, manifest=None, hardware=CPU):
+        recipe = build_recipe(compose("train", tmp_path / "runs", *words))
+        rows = prepared.manifest if manifest is None else manifest
+        assignment = assignment_of(prepared, Cell("transfer", seed))
+        with pytest.raises(Reached) as reached:
+            stage.run_stage(recipe, name, manifest=rows, assignment=assignment, seed=seed, previous=None, hardware=hardware)
+        return str(reached.value)
+
+    return found
+
+
+def changed(prepared, column, value, *, domain, split):
+    rows = prepared.manifest.copy()
+    first = rows.index[(rows["domain"] == domain) & (rows["split"] == split)][0]
+    rows.loc[first, column] = value(rows.loc[first, column])
+    return rows
+
+
+def test_the_key_knows_everything_that_could_change_the_weights(key, prepared):
+    flip = {"value": lambda label: 1 - label, "column": "tuberculosis", "domain": "global"}
+    keys = [
+        key(),
+        key("stages.pretrain.lr=0.0001"),
+        key("stages.pretrain.findings=[effusion,tuberculosis,cardiomegaly]"),
+        key("data.augment.rotation=3"),
+        key("data.fit=crop"),
+        key("backbone.size=40"),
+        key("trainer.limit_batches=1"),
+        key(seed=1),
+        key(hardware=Hardware("cuda", "bf16-mixed")),
+        key(manifest=changed(prepared, split="train", **flip)),
+        key(manifest=changed(prepared, split="val", **flip)),
+        key(manifest=changed(prepared, "sha256", lambda _: "0" * 64, domain="global", split="train")),
+    ]
+    assert len(set(keys)) == len(keys)
+
+
+def test_the_key_ignores_what_cannot_change_the_weights(key, prepared):
+    base = key()
+    assert key("data.workers=2", "data.progress=true", "trainer.progress=true", "data.eval_batch_size=7") == base
+    assert key("data.cache=elsewhere", "data.memory_limit_gib=1") == base
+    assert key("evaluation.bootstrap=99", "stages.finetune.lr=0.1") == base
+    assert key(manifest=changed(prepared, "root", lambda _: "elsewhere", domain="global", split="train")) == base
+    assert key(manifest=prepared.manifest.sample(frac=1, random_state=1)) == base
+
+
+def test_a_side_that_is_only_watched_neither_changes_the_key_nor_spends_labels(key, prepared, finished):
+    flipped = changed(prepared, "tuberculosis", lambda label: 1 - label, domain="local", split="val")
+    assert key(manifest=flipped) == key()
+    assert key(name="finetune", manifest=flipped) != key(name="finetune")
+
+
+def test_damaged_weights_are_trained_again(copied, finished):
+    (weights,) = copied.runs.glob("stages/pretrain-*/best.safetensors")
+    good = weights.read_bytes()
+    weights.write_bytes(good[:-4] + b"\0\0\0\1")
+    again = run_study(copied.config)
+    assert "missing or damaged; it is trained again" in again.err
+    assert again.err.count("Training stage") == 1
+    assert weights.read_bytes() == good
+    assert (copied.study / "results.csv").read_bytes() == (finished.study / "results.csv").read_bytes()
