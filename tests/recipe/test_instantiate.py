@@ -73,7 +73,7 @@ def test_a_module_that_does_not_exist():
         resolve_target("medsetu.manifest.plam.SplitPlan", where="manifest")
 
 
-@pytest.mark.parametrize("value", ["$import os", "$(rm -rf .)", "${oc.env:HOME}", "$__import__('os').getpid()"])
+@pytest.mark.parametrize("value", ["$import os", "$(rm -rf .)", "${oc.env:HOME}", "before ${oc.env:HOME}", "$__import__('os').getpid()"])
 def test_yaml_never_computes(value):
     """T38."""
     with pytest.raises(ConfigError, match="recipes never compute"):

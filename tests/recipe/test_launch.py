@@ -40,6 +40,18 @@ if __name__ == "__main__":
         raise SystemExit(error.exit_code)
 """
 
+MULTIRUN = """
+from pathlib import Path
+from medsetu.core.place import config_folder
+from medsetu.recipe.app import run_verb
+
+def task(config):
+    Path(f"seed-{config['seed']}").touch()
+
+if __name__ == "__main__":
+    run_verb("train", ["--multirun", "+launcher=joblib", "seed=3,4"], task=task, folder=config_folder())
+"""
+
 needs_joblib = pytest.mark.skipif(
     importlib.util.find_spec("hydra_plugins") is None or importlib.util.find_spec("hydra_plugins.hydra_joblib_launcher") is None,
     reason="hydra-joblib-launcher is not installed",
@@ -105,6 +117,15 @@ def test_joblib_runs_cells_in_other_processes(tmp_path):
     assert answer["elsewhere"] is True
     assert [row[:4] for row in answer["done"]] == [["transfer", 0, None, 64], ["local-only", 1, None, 64]]
     assert all(row[4] != answer["pid"] for row in answer["done"])
+
+
+@needs_joblib
+def test_a_multirun_of_a_verb_travels_too(tmp_path):
+    script = tmp_path / "multirun.py"
+    script.write_text(MULTIRUN)
+    done = subprocess.run([sys.executable, str(script)], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert sorted(path.name for path in tmp_path.glob("seed-*")) == ["seed-3", "seed-4"]
 
 
 @needs_joblib

@@ -67,7 +67,7 @@ def _unknown_finding(config):
 
 
 def _unknown_release(config):
-    config["stages"]["finetune"]["releases"] = ["phantom_lokal"]
+    config["stages"]["finetune"]["releases"] = ["phantm"]
 
 
 def _unknown_use(config):
@@ -79,7 +79,7 @@ FAULTS = {
     _unknown_arm: "Did you mean 'transfer'",
     _unknown_stage: "Did you mean 'finetune'",
     _unknown_finding: "Did you mean 'tuberculosis'",
-    _unknown_release: "Did you mean 'phantom_local'",
+    _unknown_release: "Did you mean 'phantom",
     _unknown_use: "Did you mean 'commercial'",
 }
 

@@ -118,7 +118,7 @@ def explain(error: Exception, *, verb: str, folder: Path, words: Sequence[str] =
     match = re.search(r"Key '([^']+)' is not in struct\s+full_key: (\S+)", f"{text} {error.__cause__}".replace("\n", " "))
     if match or isinstance(error, ConfigCompositionException):
         full = match.group(2) if match else _quoted(text)
-        return _unknown_key(full, keys=_keys(verb, folder, full.rpartition(".")[0], words), detail=text.splitlines()[0])
+        return _unknown_key(full, keys=_keys(verb, folder, full, words), detail=text.splitlines()[0])
     return ConfigError(
         what=text.splitlines()[0] if text else type(error).__name__, where="Command line or configuration", remedy="Correct the override"
     )
@@ -146,16 +146,19 @@ def _quoted(text: str) -> str:
     return found.group(1) if found else ""
 
 
-def _keys(verb: str, folder: Path, parent: str, words: Sequence[str]) -> list[str]:
-    """Keys below a parent in the configuration of the verb with the chosen recipe; empty when it cannot be composed."""
-    chosen = [word for word in words if word.startswith("recipe=")]
+def _keys(verb: str, folder: Path, full: str, words: Sequence[str]) -> list[str]:
+    """Keys beside a misspelt one, in the configuration of the other words or at least of the chosen recipe; empty when neither composes."""
+    parent = full.rpartition(".")[0]
+    others = [word for word in words if "=" in word and not word.startswith("-") and word.lstrip("+~").split("=", 1)[0] != full]
     own = re.search(r"(?:^| )(?:--config-dir|-cd)[ =](\S+)", " ".join(words))
-    if own:
-        chosen.append(f"hydra.searchpath=['file://{Path(own.group(1)).resolve()}']")
-    with hydra.initialize_config_dir(str(folder), version_base="1.3"):
-        try:
-            config = hydra.compose(verb, chosen)
-            node = OmegaConf.select(config, parent) if parent else config
-        except (HydraException, OmegaConfBaseException):
-            return []
-    return sorted(map(str, node.keys())) if isinstance(node, DictConfig) else []
+    search = [f"hydra.searchpath=['file://{Path(own.group(1)).resolve()}']"] if own else []
+    for chosen in (others, [word for word in others if word.startswith("recipe=")]):
+        with hydra.initialize_config_dir(str(folder), version_base="1.3"):
+            try:
+                config = hydra.compose(verb, [*chosen, *search])
+                node = OmegaConf.select(config, parent) if parent else config
+            except (HydraException, OmegaConfBaseException):
+                continue
+        if isinstance(node, DictConfig):
+            return sorted(map(str, node.keys()))
+    return []

@@ -44,9 +44,9 @@ def build(node: Any, *, where: str) -> Any:  # noqa: ANN401 - any object a recip
     for key, value in _walk(node, where):
         if isinstance(value, Mapping) and "_target_" in value:
             _check_keys(value, resolve_target(str(value["_target_"]), where=key), where=key)
-        elif isinstance(value, str) and value.startswith("$"):
+        elif isinstance(value, str) and (value.startswith("$") or "${" in value):
             raise ConfigError(
-                what="A value starts with '$', but recipes never compute", where=f"Key {key}", remedy="Write the value itself"
+                what="A value starts with '$' or holds '${', but recipes never compute", where=f"Key {key}", remedy="Write the value itself"
             )
     try:
         return hydra_instantiate(node, _convert_="all")
