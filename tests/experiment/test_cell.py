@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Cells: which there are, in what order, and that finished ones are trusted only when their bytes are right."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from medsetu.core.errors import LeakageError, WeightError
+from medsetu.core.run import RunFolder
+from medsetu.core.table import PREDICTION_COLUMNS
+from medsetu.experiment import cell as cells
+from medsetu.experiment import stage
+from medsetu.experiment.cell import Cell, assignment_of, cells_of, run_cell, score_rows
+from medsetu.experiment.prepare import manifest_folder
+from medsetu.manifest.frozen import load
+from medsetu.manifest.prepared import Prepared
+from medsetu.recipe.recipe import build_recipe
+
+ARMS = ("transfer", "local-only", "global-only")
+
+
+@pytest.fixture(scope="module")
+def recipe(finished):
+    return build_recipe(finished.config)
+
+
+@pytest.fixture(scope="module")
+def prepared(recipe):
+    return load(manifest_folder(recipe))
+
+
+def folded(manifest, *, folds=2, repeats=2):
+    """Two films on the global side, four cross-fitted ones on the local side."""
+    fixed = [("g0", "global", -1, -1, "train"), ("g1", "global", -1, -1, "test")]
+    crossed = [
+        (f"l{film}", "local", repeat, fold, "test" if (film + repeat) % folds == fold else "train")
+        for repeat in range(repeats)
+        for fold in range(folds)
+        for film in range(4)
+    ]
+    splits = pd.DataFrame(fixed + crossed, columns=["sample_id", "domain", "repeat", "fold", "split"])
+    rows = pd.DataFrame({"sample_id": ["g0", "g1", "l0", "l1", "l2", "l3"], "split": ["train", "test", *["crossfit"] * 4]})
+    empty = pd.DataFrame()
+    return Prepared(manifest=rows, splits=splits, quarantine=empty, excluded=empty, duplicates=empty, fingerprint="", facts={})
+
+
+def test_global_only_comes_first_because_transfer_starts_from_it(recipe, prepared):
+    names = [cell.name for cell in cells_of(recipe, prepared, arms=ARMS, seeds=[3, 1])]
+    assert names[:2] == ["global-only-s3", "global-only-s1"]
+    assert sorted(names[2:]) == ["local-only-s1", "local-only-s3", "transfer-s1", "transfer-s3"]
+
+
+def test_arms_that_learn_from_a_crossfitted_side_have_a_cell_per_fold(recipe, prepared):
+    names = [cell.name for cell in cells_of(recipe, folded(prepared.manifest), arms=ARMS, seeds=[0])]
+    assert names == ["global-only-s0", "transfer-s0-f0", "transfer-s0-f1", "local-only-s0-f0", "local-only-s0-f1"]
+    assert [cell.name for cell in cells_of(recipe, folded(prepared.manifest), arms=["transfer"], seeds=[0], fold=1)] == ["transfer-s0-f1"]
+
+
+def test_the_repeat_follows_the_seed(prepared):
+    both = folded(prepared.manifest)
+    first, second, third = (assignment_of(both, Cell("transfer", seed, 0)) for seed in range(3))
+    assert first["l0"] == "test"
+    assert second["l0"] == "train"
+    pd.testing.assert_series_equal(first, third)
+
+
+def test_a_crossfitted_side_that_teaches_nothing_is_test_altogether(prepared):
+    assignment = assignment_of(folded(prepared.manifest), Cell("global-only", 0))
+    assert assignment.to_dict() == {"g0": "train", "g1": "test", "l0": "test", "l1": "test", "l2": "test", "l3": "test"}
+
+
+def test_damaged_predictions_are_made_again_without_training(copied, monkeypatch):
+    recipe = build_recipe(copied.config)
+    run = RunFolder(copied.run("transfer"))
+    good = run.predictions.read_bytes()
+    run.predictions.write_bytes(good[:-1])
+    monkeypatch.setattr(stage, "fit_stage", None)
+    assert run_cell(recipe, load(manifest_folder(recipe)), Cell("transfer", 0)) == run
+    assert run.predictions.read_bytes() == good
+
+
+def test_finished_predictions_are_not_made_again(copied, monkeypatch):
+    recipe = build_recipe(copied.config)
+    monkeypatch.setattr(cells, "score_rows", None)
+    assert run_cell(recipe, load(manifest_folder(recipe)), Cell("transfer", 0)).path == copied.run("transfer")
+
+
+def test_a_patient_on_two_sides_is_refused_before_training(recipe, prepared, monkeypatch):
+    monkeypatch.setattr(cells, "run_stage", None)
+    manifest = prepared.manifest.copy()
+    manifest["group_id"] = "one"
+    broken = Prepared(**{**vars(prepared), "manifest": manifest})
+    with pytest.raises(LeakageError):
+        run_cell(recipe, broken, Cell("transfer", 0))
+
+
+def test_a_head_that_was_never_trained_is_not_scored(recipe, prepared):
+    network = recipe.backbone.build(["tuberculosis"], seed=0)
+    rows = prepared.manifest[prepared.manifest["split"] == "test"]
+    with pytest.raises(WeightError, match="tuberculosis"):
+        score_rows(network, rows, recipe=recipe, cell=Cell("transfer", 0), run="r", device=torch.device("cpu"))
+
+
+def test_predictions_and_features_belong_to_the_validation_and_test_films(finished, prepared):
+    run = RunFolder(finished.run("global-only"))
+    table = pd.read_parquet(run.predictions)
+    assert list(table.columns) == list(PREDICTION_COLUMNS)
+    wanted = prepared.manifest[prepared.manifest["split"].isin(["val", "test"])].set_index("sample_id")
+    assert set(table["sample_id"]) == set(wanted.index)
+    assert table["score"].between(0, 1).all()
+    for finding, rows in table.groupby("finding"):
+        np.testing.assert_array_equal(rows["label"], wanted.loc[rows["sample_id"], finding])
+    features = np.load(run.features)
+    assert set(features["sample_id"]) == set(wanted.index)
+    assert len(features["feature"]) == len(wanted)
+
+
+def test_provenance_counts_the_labels_that_were_spent(finished, prepared):
+    sizes = prepared.manifest[prepared.manifest["split"].isin(["train", "val"])].groupby("domain").size()
+    wanted = {"global-only": {"global": sizes["global"]}, "local-only": {"local": sizes["local"]}, "transfer": dict(sizes)}
+    for arm, spent in wanted.items():
+        facts = json.loads(RunFolder(finished.run(arm)).provenance.read_text())
+        assert facts["labels_spent"] == spent
+        assert facts["manifest"] == prepared.fingerprint
+        assert facts["packages"]["torch"]
