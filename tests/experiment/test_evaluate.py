@@ -88,3 +88,13 @@ def test_runs_of_two_recipes_are_refused(say, copied):
     code, said = say("evaluate", f"run={copied.runs / 'demo'}")
     assert code == 2
     assert "2 recipes" in said
+
+
+def test_two_runs_of_one_cell_are_not_mixed(say, copied):
+    run = copied.run("transfer")
+    run.with_name("transfer-s0-otherkey").mkdir()
+    for name in ("recipe.yaml", "done.json"):
+        run.with_name("transfer-s0-otherkey").joinpath(name).write_bytes((run / name).read_bytes())
+    code, said = say("evaluate", f"run={copied.runs / 'demo'}")
+    assert code == 2
+    assert "transfer-s0-otherkey" in said

@@ -69,6 +69,14 @@ def test_the_key_knows_everything_that_could_change_the_weights(key, prepared):
     assert len(set(keys)) == len(keys)
 
 
+def test_the_key_knows_the_bytes_of_weights_that_keep_their_name(key, finished, tmp_path):
+    keys, weights = [], tmp_path / "mine.safetensors"
+    for arm, name in (("global-only", "pretrain"), ("local-only", "finetune")):
+        weights.write_bytes((finished.run(arm) / "checkpoints" / f"{name}.safetensors").read_bytes())
+        keys.append(key(f"backbone.weights=file:{weights}", name="finetune"))
+    assert keys[0] != keys[1]
+
+
 def test_the_key_ignores_what_cannot_change_the_weights(key, prepared):
     base = key()
     assert key("data.workers=2", "data.progress=true", "trainer.progress=true", "data.eval_batch_size=7") == base

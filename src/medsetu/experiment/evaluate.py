@@ -38,7 +38,7 @@ def main(config: Mapping[str, Any]) -> None:
         config: Resolved configuration of ``configs/evaluate.yaml``.
 
     Raises:
-        ConfigError: No finished run is found, or runs of different recipes are mixed.
+        ConfigError: No finished run is found, or runs of different recipes or settings are mixed.
         MedsetuError: Whatever the new release refuses.
     """
     runs = check_runs([Path(str(config["run"])).expanduser()])
@@ -62,6 +62,7 @@ def _recipe_of(runs: Sequence[RunFolder], config: Mapping[str, Any]) -> Recipe:
     names = {str(raw["name"]) for raw in raws}
     if len(names) > 1:
         raise ConfigError(what=f"Runs of {len(names)} recipes are mixed", where="Key run", remedy="Give the folder of one recipe")
+    _refuse_rivals(runs, raws)
     raw = dict(raws[0])
     external = (config.get("sides") or {}).get(EXTERNAL) or {}
     raw["sides"] = {**raw["sides"], **({EXTERNAL: external} if external else {})}
@@ -69,6 +70,20 @@ def _recipe_of(runs: Sequence[RunFolder], config: Mapping[str, Any]) -> Recipe:
         raw["name"] = f"{raw['name']}-{content_key(external, length=6)}"
     raw["evaluation"] = {**raw["evaluation"], **(config.get("evaluation") or {})}
     return build_recipe(raw)
+
+
+def _refuse_rivals(runs: Sequence[RunFolder], raws: Sequence[Mapping[str, Any]]) -> None:
+    """Refuse two runs of one arm, seed and fold: they were trained with different settings and answer different questions."""
+    known: dict[tuple[str, int, int], Path] = {}
+    for run, raw in zip(runs, raws, strict=True):
+        cell = (str(raw["arm"]), int(raw["seed"]), int(raw["fold"]))
+        rival = known.setdefault(cell, run.path)
+        if rival != run.path:
+            raise ConfigError(
+                what="Two runs of one arm, seed and fold were trained with different settings",
+                where=f"{rival.name} and {run.path.name}",
+                remedy="Give one run folder, or move the runs that you do not mean to another folder",
+            )
 
 
 def _score_external(recipe: Recipe, prepared: Prepared, run: RunFolder, *, output: Path) -> RunFolder:

@@ -56,7 +56,9 @@ class StageRecord:
         return self.folder / self.file
 
 
-def stage_key(recipe: Recipe, name: str, *, rows: pd.DataFrame, seed: int, previous: StageRecord | None, hardware: Hardware) -> str:
+def stage_key(
+    recipe: Recipe, name: str, *, rows: pd.DataFrame, seed: int, weights: str, previous: StageRecord | None, hardware: Hardware
+) -> str:
     """Name a stage by everything that could change its weights.
 
     Args:
@@ -64,6 +66,7 @@ def stage_key(recipe: Recipe, name: str, *, rows: pd.DataFrame, seed: int, previ
         name: Name of the stage.
         rows: The rows that decide its weights: sample_id, sha256, split, findings.
         seed: Seed of the run.
+        weights: SHA-256 of the backbone's own weights, for a file may change under its name; empty when they are random.
         previous: Stage whose weights it starts from.
         hardware: Accelerator and precision.
 
@@ -78,6 +81,7 @@ def stage_key(recipe: Recipe, name: str, *, rows: pd.DataFrame, seed: int, previ
             "stage": raw["stages"][name],
             "data": {name: value for name, value in raw["data"].items() if name not in _SPEED_ONLY},
             "backbone": raw["backbone"],
+            "weights": weights,
             "rows": content_key(rows.sort_values("sample_id").astype(str).to_numpy().tolist(), length=64),
             "seed": seed,
             "previous": None if previous is None else previous.key,
@@ -123,7 +127,8 @@ def run_stage(  # one seam between recipe, data and training
         plan=recipe.data,
         seed=seed,
     )
-    key = stage_key(recipe, name, rows=_rows(data, plan, assignment), seed=seed, previous=previous, hardware=hardware)
+    rows, weights = _rows(data, plan, assignment), network.weights.sha256
+    key = stage_key(recipe, name, rows=rows, seed=seed, weights=weights, previous=previous, hardware=hardware)
     folder = recipe.paths["runs"] / "stages" / f"{name}-{key}"
     with _only_one(folder):
         done = _finished(folder)
