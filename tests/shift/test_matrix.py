@@ -17,6 +17,7 @@ from medsetu.shift.matrix import (
     CONTRAST_COLUMNS,
     UNSEEN_FILMS,
     TransferMatrix,
+    _won_back,
     transfer_matrices,
     transfer_matrix,
 )
@@ -218,3 +219,8 @@ def test_further_arms_stand_below_the_three() -> None:
     probe = study[study["arm"] == "transfer"].assign(arm="linear-probe")
     matrix = transfer_matrix(pd.concat([study, probe]), finding=FINDING, plan=PLAN)
     assert list(dict.fromkeys(matrix.cells["arm"])) == ["global-only", "local-only", "transfer", "linear-probe"]
+
+
+@pytest.mark.parametrize(("ends", "said"), [((0.1, 0.9), "makes up 50%"), ((-0.1, 0.9), "cannot tell"), ((-0.9, -0.1), "widens")])
+def test_the_share_won_back_is_told_only_where_its_set_excludes_zero(ends: tuple[float, float], said: str) -> None:
+    assert said in _won_back(FiellerSet(0.5, *ends))

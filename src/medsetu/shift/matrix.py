@@ -226,10 +226,17 @@ def _recovered_row(sides: Mapping[str, Side], *, gap: Measured, frame: _Frame) -
         "headline": False,
         "power": math.nan,
         "power_margin": math.nan,
-        "verdict": NOT_ESTIMABLE if reason else f"transfer makes up {printed.value:.0%} of the gap",
+        "verdict": NOT_ESTIMABLE if reason else _won_back(printed),
         "method": "" if reason else "fieller",
         "note": join_notes(f"{NOT_ESTIMABLE}: {reason}" if reason else "ratio of means, not clipped", str(row["note"])),
     }
+
+
+def _won_back(share: FiellerSet) -> str:
+    """Say what transfer has won back, and that it cannot be told where the set holds zero."""
+    if share.low > 0:
+        return f"transfer makes up {share.value:.0%} of the gap"
+    return "cannot tell whether transfer makes up any of the gap" if share.high > 0 else "transfer widens the gap"
 
 
 def _unprintable(gap_low: float, share: FiellerSet | None) -> str:
