@@ -33,6 +33,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     """
     words = list(sys.argv[1:] if argv is None else argv)
     os.environ.setdefault("WANDB_SILENT", "true")
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads starve each other where a core is shared
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic matrix products, read when CUDA starts
     try:
         _dispatch(words)
