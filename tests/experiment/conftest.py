@@ -37,6 +37,7 @@ TINY = (
     "stages.pretrain.batch_size=16",
     "stages.finetune.epochs=1",
     "evaluation.bootstrap=20",
+    "evaluation.groups=[sex]",
 )
 
 

@@ -37,11 +37,11 @@ def test_the_runs_of_a_study_give_its_results_again(say, finished, tmp_path):
 
 def test_another_plan_changes_only_what_it_says(say, finished, tmp_path):
     code, said = say(
-        "evaluate", f"run={finished.run('transfer')}", f"output={tmp_path / 'again'}", "+evaluation.margin=0.2", "+evaluation.groups=[sex]"
+        "evaluate", f"run={finished.run('transfer')}", f"output={tmp_path / 'again'}", "+evaluation.margin=0.2", "+evaluation.groups=[view]"
     )
     assert code == 0, said
     groups = results_of(tmp_path / "again")["group"].unique()
-    assert {name.partition("=")[0] for name in groups} == {"all", "sex"}
+    assert {name.partition("=")[0] for name in groups} == {"all", "view"}
 
 
 def test_a_new_release_is_scored_by_every_run(say, finished, mine, tmp_path):

@@ -2,7 +2,6 @@
 """A whole study: what it leaves, that it trains nothing twice, that it survives being killed, that it names no patient."""
 
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -16,7 +15,7 @@ from experiment.conftest import run_study, tiny
 from fakes.film import SENTINEL
 from medsetu.core.errors import ConfigError
 from medsetu.core.run import sha256_file
-from medsetu.experiment import stage, study
+from medsetu.experiment import stage, study, train
 
 RESULTS = ("results.csv", "matrix.csv", "contrasts.csv", "ladder.csv")
 
@@ -100,15 +99,18 @@ def test_killed_in_the_middle_it_ends_with_the_same_predictions(compose, finishe
 
 @pytest.mark.slow
 def test_a_process_killed_while_it_trains_is_resumed(compose, films, finished, tmp_path):
-    words = [*tiny("study", films, tmp_path / "runs"), "trainer.save_every_s=0", "logger=csv"]
-    process = subprocess.Popen([sys.executable, "-m", "medsetu", "study", *words], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    shutil.copytree(finished.runs / "work", tmp_path / "runs" / "work")
+    changed = ["arm=global-only", "trainer.save_every_s=0", "logger=csv"]
+    words = [*tiny("train", films, tmp_path / "runs"), *changed]
+    process = subprocess.Popen([sys.executable, "-m", "medsetu", "train", *words], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     limit = time.monotonic() + 120
     while process.poll() is None and time.monotonic() < limit and not list(tmp_path.glob("runs/stages/*/best.safetensors")):
         time.sleep(0.02)
-    os.kill(process.pid, signal.SIGKILL)
+    process.kill()
     assert process.wait() == -signal.SIGKILL  # it was still at work
-    again = run_study(compose("study", tmp_path / "runs", "trainer.save_every_s=0", "logger=csv"))
-    pd.testing.assert_frame_equal(predictions(again), predictions(finished))
+    train.main(compose("train", tmp_path / "runs", *changed))
+    (run,) = (tmp_path / "runs" / "demo").glob("global-only-s0-*")
+    assert (run / "predictions.parquet").read_bytes() == (finished.run("global-only") / "predictions.parquet").read_bytes()
 
 
 def test_no_file_and_no_message_names_the_patient(finished, films):
