@@ -89,6 +89,33 @@ def test_sigkill_at_any_moment(tmp_path: Path, plan: StagePlan) -> None:
     assert (tmp_path / "sha").read_text() == whole.sha256
 
 
+class StoppedData(ToyData):
+    """Send SIGTERM to this process in the middle of an epoch."""
+
+    def train_dataloader(self):
+        loader = super().train_dataloader()
+        take, owner = loader.dataset.__class__.__getitem__, self
+
+        class Stopping(loader.dataset.__class__):
+            def __getitem__(self, request):
+                owner.handed_out.append(())
+                if len(owner.handed_out) == 9:
+                    os.kill(os.getpid(), signal.SIGTERM)
+                return take(self, request)
+
+        loader.dataset.__class__ = Stopping
+        return loader
+
+
+def test_sigterm_saves_leaves_with_143_and_resumes_exactly(tmp_path: Path, plan: StagePlan) -> None:
+    whole = run(tmp_path / "whole", plan=plan)
+    with pytest.raises(SystemExit) as stopped:
+        run(tmp_path / "cut", plan=plan, data=StoppedData())
+    assert stopped.value.code == 143
+    assert latest_checkpoint(tmp_path / "cut") is not None
+    assert run(tmp_path / "cut", plan=plan).sha256 == whole.sha256
+
+
 def test_checkpoint_is_plain_and_verified(tmp_path: Path) -> None:
     """T31, and a flipped byte is found."""
     path = tmp_path / "resume-a.ckpt"

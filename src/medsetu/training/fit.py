@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import EarlyStopping, EMAWeightAveraging, LearningRateMonitor, TQDMProgressBar
 from pytorch_lightning.loggers import Logger
+from pytorch_lightning.utilities.exceptions import SIGTERMException
 from torch import Tensor
 
 from medsetu.backbone.network import Network
@@ -26,6 +27,7 @@ from medsetu.training.resume import AtomicCheckpointIO, RandomState, ResumePoint
 from medsetu.training.selection import Selection
 
 BEST = "best.safetensors"
+TERMINATED = 143
 _ADVICE = (  # what Lightning says of a correct run
     ".*does not have many workers.*",
     ".*ckpt_path.*",
@@ -124,6 +126,7 @@ def fit_stage(
     Raises:
         DataError: The monitored value is not a number.
         ResourceError: The disk is full.
+        SystemExit: With code 143, after SIGTERM; the same call continues.
     """
     folder.mkdir(parents=True, exist_ok=True)
     pl.seed_everything(seed, workers=False, verbose=False)
@@ -149,6 +152,8 @@ def fit_stage(
         began = time.perf_counter()
         try:
             trainer.fit(module, datamodule=data, ckpt_path=None if start is None else str(start), weights_only=True)
+        except SIGTERMException as stopped:  # the resume point was written at the end of the step; Lightning's own exit code is 0
+            raise SystemExit(TERMINATED) from stopped
         finally:
             _close(loggers)
     seconds = time.perf_counter() - began
