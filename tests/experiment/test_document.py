@@ -20,7 +20,7 @@ def told(finished, tmp_path, monkeypatch):
     recipe = build_recipe(finished.config)
     predictions = pd.read_parquet(finished.study / "predictions.parquet")
     results, ladder = (pd.read_csv(finished.study / name) for name in ("results.csv", "ladder.csv"))
-    found = Comparison(tmp_path, results, [], ladder, ["A sentence"], 1)
+    found = Comparison(tmp_path, results, [], ladder, ["A sentence"], 1, {"global-only": 0})
     path = write_report(
         found,
         recipe=recipe,

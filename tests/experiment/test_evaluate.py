@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Finished runs again, and on a release that no run has seen."""
 
+import shutil
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
@@ -98,3 +101,21 @@ def test_two_runs_of_one_cell_are_not_mixed(say, copied):
     code, said = say("evaluate", f"run={copied.runs / 'demo'}")
     assert code == 2
     assert "transfer-s0-otherkey" in said
+
+
+def test_a_new_release_with_a_film_of_the_training_is_refused(say, finished, tmp_path):
+    """T12: the copy would leave the global side and come back as an untouched external test."""
+    manifest = pd.read_parquet(finished.runs / "work" / "manifest" / "demo" / "manifest.parquet")
+    films = manifest[(manifest["domain"] == "global")].groupby("tuberculosis").head(4)
+    folder = tmp_path / "copied"
+    folder.mkdir()
+    rows = []
+    for number, film in enumerate(films.to_dict("records")):
+        shutil.copy(Path(film["root"]) / film["path"], folder / f"{number}.dcm")
+        rows.append({"image": f"{number}.dcm", "tb": int(film["tuberculosis"])})
+    pd.DataFrame(rows).to_csv(folder / "labels.csv", index=False)
+    at = "sides.external.mine"
+    words = [f"{at}.root={folder}", f"{at}.labels=labels.csv", f"{at}.finding_columns={{tuberculosis: tb}}", f"{at}.name=mine"]
+    code, told = say("evaluate", f"run={finished.runs / 'demo'}", f"output={tmp_path / 'out'}", f"+release@{at}=table", *words)
+    assert code == 4
+    assert "have met" in told

@@ -131,3 +131,12 @@ def test_weights_of_another_architecture_are_refused(say, finished):
     code, said = say("train", "backbone.name=resnet10t", f"backbone.weights=file:{weights}")
     assert code == 8
     assert "pretrain.safetensors" in said
+
+
+@pytest.mark.parametrize(
+    "words", [("arm=transfer", "fold=7", *CROSSFIT), ("arm=global-only", "fold=0", *CROSSFIT), ("arm=transfer", "fold=0")]
+)
+def test_a_fold_that_does_not_exist_is_refused(say, words):
+    code, told = say("train", *words)
+    assert code == 2
+    assert "has no fold" in told

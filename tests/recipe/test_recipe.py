@@ -105,3 +105,18 @@ def test_an_empty_side_may_be_null(demo):
 def test_an_arm_switched_off_is_left_out(demo):
     demo["arms"]["local-only"] = None
     assert list(build_recipe(demo).arms) == ["global-only", "transfer"]
+
+
+@pytest.mark.parametrize(
+    ("arm", "change"),
+    [
+        ("global-only", lambda raw: raw["stages"]["pretrain"].update(select_on="local")),
+        ("global-only", lambda raw: raw["arms"].update({"global-only": ["finetune"]})),
+        ("local-only", lambda raw: raw["arms"].update({"local-only": ["pretrain", "finetune"]})),
+        ("transfer", lambda raw: raw["arms"].update({"transfer": ["finetune"]})),
+    ],
+)
+def test_an_arm_means_what_its_name_says(demo, arm, change):
+    change(demo)
+    with pytest.raises(ConfigError, match=f"arm '{arm}' break its meaning"):
+        build_recipe(demo)

@@ -90,7 +90,9 @@ def test_sigkill_at_any_moment(tmp_path: Path, plan: StagePlan) -> None:
 
 
 class StoppedData(ToyData):
-    """Send SIGTERM to this process in the middle of an epoch."""
+    """Send a signal to this process in the middle of an epoch."""
+
+    signal = signal.SIGTERM
 
     def train_dataloader(self):
         loader = super().train_dataloader()
@@ -100,7 +102,7 @@ class StoppedData(ToyData):
             def __getitem__(self, request):
                 owner.handed_out.append(())
                 if len(owner.handed_out) == 9:
-                    os.kill(os.getpid(), signal.SIGTERM)
+                    os.kill(os.getpid(), owner.signal)
                 return take(self, request)
 
         loader.dataset.__class__ = Stopping
@@ -114,6 +116,14 @@ def test_sigterm_saves_leaves_with_143_and_resumes_exactly(tmp_path: Path, plan:
     assert stopped.value.code == 143
     assert latest_checkpoint(tmp_path / "cut") is not None
     assert run(tmp_path / "cut", plan=plan).sha256 == whole.sha256
+
+
+def test_ctrl_c_is_a_keyboard_interrupt_again(tmp_path: Path, plan: StagePlan) -> None:
+    data = StoppedData()
+    data.signal = signal.SIGINT
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, plan=plan, data=data)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_checkpoint_is_plain_and_verified(tmp_path: Path) -> None:

@@ -23,7 +23,8 @@ from medsetu.evaluation.plan import EvaluationPlan
 from medsetu.evaluation.score import ScoreMatrix, score_matrix
 from medsetu.evaluation.transport import decide
 
-GLOBAL_ONLY = "global-only"  # this arm may spend no local label: its thresholds come from val/global alone
+GLOBAL_ONLY = "global-only"  # may spend no local label: its thresholds come from val/global alone
+LOCAL_ONLY = "local-only"  # has spent no global label: its thresholds come from val/local alone
 ALL, MACRO, TEST, VAL = "all", "macro", "test", "val"
 RESCALED = "rescaled scores are no probabilities"
 
@@ -120,7 +121,9 @@ def _run_name(rows: pd.DataFrame) -> str:
 
 
 def _thresholds(rows: pd.DataFrame, plan: EvaluationPlan, *, arm: str) -> list[Fitted]:
-    origins = {GLOBAL: "transported"} if arm == GLOBAL_ONLY else {GLOBAL: "transported", LOCAL: "refitted"}
+    kinds = {GLOBAL: "transported", LOCAL: "refitted"}
+    blind = {GLOBAL_ONLY: LOCAL, LOCAL_ONLY: GLOBAL}.get(arm)  # the side whose labels the arm may not spend
+    origins = {domain: kind for domain, kind in kinds.items() if domain != blind}
     found: list[Fitted] = []
     for domain, kind in origins.items():
         validation = rows[(rows["split"] == VAL) & (rows["domain"] == domain)]

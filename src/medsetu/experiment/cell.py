@@ -21,6 +21,7 @@ import yaml
 
 from medsetu import __version__
 from medsetu.backbone.network import Network
+from medsetu.core.errors import ConfigError
 from medsetu.core.run import RunFolder, atomic_write, content_key, sha256_file, write_json
 from medsetu.core.sample import LOCAL
 from medsetu.core.table import PREDICTION_COLUMNS, conform, write_table
@@ -69,11 +70,22 @@ def cells_of(recipe: Recipe, prepared: Prepared, *, arms: Sequence[str], seeds: 
 
     Returns:
         The cells in the order in which they should run.
+
+    Raises:
+        ConfigError: There is no such fold.
     """
     folds = sorted(set(prepared.splits.loc[prepared.splits["domain"] == LOCAL, "fold"]) - {-1})
     result = []
     for arm in sorted(arms, key=recipe.uses_local):
-        chosen = [index for index in folds if fold is None or index == fold] if recipe.uses_local(arm) and folds else [-1]
+        own = folds if recipe.uses_local(arm) else []
+        if fold is not None and fold not in own:
+            raise ConfigError(
+                what=f"Arm '{arm}' has no fold {fold}",
+                where="Key fold",
+                remedy=f"It has {f'folds 0 to {own[-1]}' if own else 'no folds: use fold=null'}",
+            )
+        chosen = own if fold is None else [fold]
+        chosen = chosen or [-1]
         result += [Cell(arm, seed, index) for seed in seeds for index in chosen]
     return result
 
@@ -119,7 +131,7 @@ def run_cell(recipe: Recipe, prepared: Prepared, cell: Cell) -> RunFolder:
             recipe, name, manifest=prepared.manifest, assignment=assignment, seed=cell.seed, previous=record, hardware=hardware
         )
         records.append(record)
-    key = content_key([record.key for record in records] + [prepared.fingerprint, recipe.raw["evaluation"]], length=8)
+    key = content_key([record.key for record in records] + [prepared.fingerprint], length=8)
     run = RunFolder(recipe.paths["runs"] / recipe.name / f"{cell.name}-{key}")
     if _is_done(run):
         log.info("Run %s is finished already", cell.name)

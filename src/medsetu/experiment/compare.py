@@ -52,12 +52,13 @@ def compare(recipe: Recipe, prepared: Prepared, runs: Sequence[RunFolder], *, ca
         cache=recipe.paths["work"] / "ladder",
     )
     matrices: list[TransferMatrix] = []
+    spent = labels_used(runs)
     if predictions["arm"].nunique() > 1:
         matrices = transfer_matrices(
-            predictions, finding=primary, plan=recipe.evaluation, labels_used=labels_used(runs), inflated=inflated_sides(ladders)
+            predictions, finding=primary, plan=recipe.evaluation, labels_used=spent, inflated=inflated_sides(ladders)
         )
     sentences = summarise(matrices[0], ladders=ladders) if matrices else []
-    comparison = Comparison(folder, results, matrices, ladders, sentences, _openings(folder, predictions))
+    comparison = Comparison(folder, results, matrices, ladders, sentences, _openings(folder, predictions), spent)
     _write(comparison, predictions)
     write_report(comparison, recipe=recipe, prepared=prepared, runs=runs, cards=cards, predictions=predictions)
     return comparison

@@ -15,7 +15,6 @@ import yaml
 from medsetu.backbone.stored import read_stored
 from medsetu.catalog.card import Card
 from medsetu.core.run import RunFolder
-from medsetu.core.sample import LOCAL
 from medsetu.manifest.flow import participant_flow, split_table
 from medsetu.manifest.prepared import Prepared
 from medsetu.reader.image import read_image
@@ -40,6 +39,7 @@ class Comparison:
         ladders: Shortcut ladder of every tested side.
         sentences: Plain words.
         openings: How often the test of this study has been opened.
+        labels_used: Arm -> local labels that one of its networks has spent.
     """
 
     folder: Path
@@ -48,6 +48,7 @@ class Comparison:
     ladders: pd.DataFrame
     sentences: Sequence[str]
     openings: int
+    labels_used: Mapping[str, int]
 
     @property
     def report(self) -> Path:
@@ -94,7 +95,7 @@ def write_report(
         duplicates=prepared.duplicates,
         notes=list(prepared.notes),
         openings=found.openings,
-        labels_used={fact["arm"]: int(fact["labels_spent"].get(LOCAL, 0)) for fact in facts},
+        labels_used=dict(found.labels_used),
         compute=_compute(facts),
         finding=recipe.evaluation.primary,
         level=recipe.evaluation.level,

@@ -4,13 +4,14 @@
 import json
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import yaml
 
-from medsetu.core.errors import ConfigError, DataError
+from medsetu.core.errors import ConfigError, DataError, LeakageError
 from medsetu.core.run import RunFolder, content_key, write_json
 from medsetu.core.sample import EXTERNAL
 from medsetu.core.table import read_table, write_table
@@ -42,6 +43,7 @@ def main(config: Mapping[str, Any]) -> None:
         MedsetuError: Whatever the new release refuses.
     """
     runs = check_runs([Path(str(config["run"])).expanduser()])
+    known = yaml.safe_load(runs[0].recipe.read_text())
     recipe = _recipe_of(runs, config)
     external = (config.get("sides") or {}).get(EXTERNAL) or {}
     base = Path(str(config["run"])).expanduser()
@@ -49,7 +51,9 @@ def main(config: Mapping[str, Any]) -> None:
     with journal(output):
         cards = check_recipe(recipe)
         if external:
-            prepared = prepare_recipe(recipe)
+            prepared = _with_external(
+                recipe, load(manifest_folder(build_recipe({**recipe.raw, "name": str(known["name"]), "sides": known["sides"]})))
+            )
             runs = [_score_external(recipe, prepared, run, output=output) for run in runs]
         else:
             prepared = load(manifest_folder(recipe))
@@ -63,6 +67,7 @@ def _recipe_of(runs: Sequence[RunFolder], config: Mapping[str, Any]) -> Recipe:
     if len(names) > 1:
         raise ConfigError(what=f"Runs of {len(names)} recipes are mixed", where="Key run", remedy="Give the folder of one recipe")
     _refuse_rivals(runs, raws)
+    _refuse_strangers(runs)
     raw = dict(raws[0])
     external = (config.get("sides") or {}).get(EXTERNAL) or {}
     raw["sides"] = {**raw["sides"], **({EXTERNAL: external} if external else {})}
@@ -70,6 +75,47 @@ def _recipe_of(runs: Sequence[RunFolder], config: Mapping[str, Any]) -> Recipe:
         raw["name"] = f"{raw['name']}-{content_key(external, length=6)}"
     raw["evaluation"] = {**raw["evaluation"], **(config.get("evaluation") or {})}
     return build_recipe(raw)
+
+
+def _with_external(recipe: Recipe, trained: Prepared) -> Prepared:
+    """Add the new release to the manifest that the networks were trained on, whose samples and splits stay as they were.
+
+    Raises:
+        LeakageError: The new release holds a film, or a patient, that the networks have met.
+    """
+    prepared = prepare_recipe(recipe)
+    met = trained.manifest.loc[~trained.manifest["sample_id"].isin(prepared.manifest["sample_id"]), "sample_id"]
+    if len(met):
+        raise LeakageError(
+            rule="The new release holds films or patients that the networks have met",
+            splits=(EXTERNAL, "training"),
+            count=len(met),
+            sample_ids=list(met),
+        )
+    added = prepared.manifest[prepared.manifest["domain"] == EXTERNAL]
+    new = prepared.splits[prepared.splits["domain"] == EXTERNAL]
+    return replace(
+        prepared,
+        manifest=pd.concat([trained.manifest, added], ignore_index=True),
+        splits=pd.concat([trained.splits, new], ignore_index=True),
+    )
+
+
+def _refuse_strangers(runs: Sequence[RunFolder]) -> None:
+    """Refuse runs that were trained on different data, and a transfer run that did not start from the global-only run of its seed."""
+    facts = [json.loads(run.provenance.read_text()) for run in runs]
+    if len({fact["manifest"] for fact in facts}) > 1:
+        raise ConfigError(what="The runs were trained on different manifests", where="Key run", remedy="Give runs of one frozen manifest")
+    begun = {fact["seed"]: [stage["key"] for stage in fact["stages"]] for fact in facts if fact["arm"] == "global-only"}
+    for run, fact in zip(runs, facts, strict=True):
+        keys = [stage["key"] for stage in fact["stages"]]
+        first = begun.get(fact["seed"], [])
+        if fact["arm"] == "transfer" and keys[: len(first)] != first:
+            raise ConfigError(
+                what="A transfer run did not start from the global-only run of its seed",
+                where=run.path.name,
+                remedy="Train both with the same settings",
+            )
 
 
 def _refuse_rivals(runs: Sequence[RunFolder], raws: Sequence[Mapping[str, Any]]) -> None:

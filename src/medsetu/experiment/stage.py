@@ -6,7 +6,7 @@ import json
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +129,8 @@ def run_stage(  # one seam between recipe, data and training
     )
     rows, weights = _rows(data, plan, assignment), network.weights.sha256
     key = stage_key(recipe, name, rows=rows, seed=seed, weights=weights, previous=previous, hardware=hardware)
+    met = sorted(map(str, data.train_rows["release"].unique()))
+    network.weights = replace(network.weights, trained_on=tuple(dict.fromkeys([*network.weights.trained_on, *met])))
     folder = recipe.paths["runs"] / "stages" / f"{name}-{key}"
     with _only_one(folder):
         done = _finished(folder)

@@ -2,6 +2,7 @@
 """The manifest on disk: written once, verified at every load, and never silently replaced."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +110,7 @@ def freeze(prepared: Prepared, folder: Path) -> tuple[Prepared, bool]:
         return load(folder), False
     before = load(folder)
     if before.fingerprint == prepared.fingerprint:
-        return before, True
+        return replace(before, manifest=prepared.manifest), True  # facts that decide no split (age, folder, seen) are those of today
     raise DataError(
         what=f"The data or the plan changed since the splits were frozen: {'; '.join(changes(before, prepared))}",
         where=str(folder),

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from medsetu.core.errors import ConfigError
-from medsetu.core.sample import DOMAINS, LOCAL
+from medsetu.core.sample import DOMAINS, GLOBAL, LOCAL
 from medsetu.recipe.instantiate import build
 
 ARMS = ("global-only", "local-only", "transfer")
@@ -125,6 +125,26 @@ def _check_arms(recipe: Recipe) -> None:
                 raise ConfigError(
                     what=f"Arm '{arm}' names a stage that does not exist", where=f"arms.{arm}", value=name, allowed=list(recipe.stages)
                 )
+
+    _check_meaning(recipe)
+
+
+def _check_meaning(recipe: Recipe) -> None:
+    """Hold each arm to its name: the contrasts of the transfer matrix mean nothing otherwise."""
+    sides = {arm: [{recipe.stages[name].side, recipe.stages[name].selecting_side} for name in names] for arm, names in recipe.arms.items()}
+    first = recipe.arms.get("global-only", [])
+    rules = {
+        "global-only": (all(used == {GLOBAL} for used in sides.get("global-only", [])), "learns and selects on the global side only"),
+        "local-only": (all(used == {LOCAL} for used in sides.get("local-only", [])), "learns and selects on the local side only"),
+        "transfer": (
+            list(recipe.arms.get("transfer", []))[: len(first)] == list(first)
+            and all(used == {LOCAL} for used in sides.get("transfer", [])[len(first) :]),
+            "begins with the stages of global-only and goes on with local ones",
+        ),
+    }
+    for arm, (holds, meaning) in rules.items():
+        if arm in recipe.arms and not holds:
+            raise ConfigError(what=f"The stages of arm '{arm}' break its meaning", where=f"arms.{arm}", remedy=f"This arm {meaning}")
 
 
 def _check_stage(recipe: Recipe, name: str, plan: Any) -> None:  # noqa: ANN401 - StagePlan lives above torch

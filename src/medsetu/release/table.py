@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bring your own data: a label table (CSV, TSV, Parquet) and a folder of images, joined by configuration alone."""
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -22,6 +23,9 @@ _VIEWS = {"pa": "PA", "ap": "AP", "ll": "LL", "l": "LL", "lat": "LL", "lateral":
 _SIDES = {"l": "L", "left": "L", "r": "R", "right": "R", "b": "B", "both": "B", "bilateral": "B"}
 _SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test", "testing": "test"}
 _RULE_KEYS = ("column", "positive", "negative", "unknown")
+
+
+UNKEYED = "Patient numbers were hashed without a secret key and could be found again by trial: set MEDSETU_PSEUDONYM_KEY"
 
 
 @dataclass(frozen=True)
@@ -95,6 +99,7 @@ class Table:
         rows, notes = self._samples(frame[there], paths[there])
         notes += [f"{int((~there).sum())} rows without image and {len(orphans)} images without row were left out"] if excluded else []
         notes += [] if "patient" in self.columns else ["No patient ids: splits and intervals are by image"]
+        notes += [UNKEYED] if "patient" in self.columns and not os.environ.get("MEDSETU_PSEUDONYM_KEY") else []
         return finish_index(rows, release=self.name, root=self.root, findings=self.findings, excluded=excluded, notes=notes)
 
     def _read(self) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 
 import logging
 import math
+import signal
 import sys
 import time
 import warnings
@@ -154,6 +155,11 @@ def fit_stage(
             trainer.fit(module, datamodule=data, ckpt_path=None if start is None else str(start), weights_only=True)
         except SIGTERMException as stopped:  # the resume point was written at the end of the step; Lightning's own exit code is 0
             raise SystemExit(TERMINATED) from stopped
+        except SystemExit as stopped:  # Lightning turns Ctrl-C into exit 1 and mutes the signal
+            if trainer.interrupted:
+                signal.signal(signal.SIGINT, signal.default_int_handler)
+                raise KeyboardInterrupt from stopped
+            raise
         finally:
             _close(loggers)
     seconds = time.perf_counter() - began
