@@ -119,11 +119,15 @@ def test_sigterm_saves_leaves_with_143_and_resumes_exactly(tmp_path: Path, plan:
 
 
 def test_ctrl_c_is_a_keyboard_interrupt_again(tmp_path: Path, plan: StagePlan) -> None:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job inherits an ignored one
     data = StoppedData()
     data.signal = signal.SIGINT
-    with pytest.raises(KeyboardInterrupt):
-        run(tmp_path, plan=plan, data=data)
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run(tmp_path, plan=plan, data=data)
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_checkpoint_is_plain_and_verified(tmp_path: Path) -> None:

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import hydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException, SearchPathException
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -33,18 +35,27 @@ def run_verb(verb: str, words: Sequence[str], *, task: Task, folder: Path) -> No
         MedsetuError: Whatever the verb refuses.
     """
     at_work = False
+    refused: list[MedsetuError] = []
 
     def job(config: DictConfig) -> Any:  # noqa: ANN401 - whatever the verb returns
         nonlocal at_work
-        resolved = plain(config)
-        at_work = True
-        answer = task(resolved)
+        try:
+            resolved = plain(config)
+            at_work = True
+            answer = task(resolved)
+        except MedsetuError as error:
+            if HydraConfig.get().mode != RunMode.RUN:
+                raise
+            refused.append(error)  # raised below: Hydra would print the whole command line before our three sentences
+            return None
         at_work = False
         return answer
 
     with _as_program(verb, words):
         try:
             hydra.main(config_path=str(folder), config_name=verb, version_base="1.3")(job)()
+            if refused:
+                raise refused[0]
         except MedsetuError:
             raise
         except (HydraException, OmegaConfBaseException, ValueError) as error:
