@@ -80,7 +80,9 @@ class TimmBackbone:
             model = self._create(channels, classes=classes, pretrained=True, pretrained_cfg_overlay=overlay)
         except (RuntimeError, KeyError, AttributeError, IndexError) as error:  # timm is strict when no number has to be adapted
             empty = self._create(channels, classes=classes)
-            compare(empty.state_dict(), state).require(minimum_share=1.0, where=f"timm architecture '{self.name}'")
+            compare(empty.state_dict(), state).require(
+                minimum_share=1.0, where=f"Weights {self.weights}, read as timm architecture '{self.name}'"
+            )
             raise WeightError(
                 what=f"timm cannot read these weights ({type(error).__name__})", where=self.name, remedy="Give weights of this architecture"
             ) from error
