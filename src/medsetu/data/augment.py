@@ -22,6 +22,7 @@ from medsetu.core.errors import ConfigError
 
 _BOX = 6  # numbers per box: centre row and column, height and width, intensity, whether it exists
 _FIXED = 18  # uniform numbers before those of the boxes
+_PIXELS = 2**18  # changed at a time: what the processor's cache holds
 _FIELD = 2**20  # length of the fixed normal field that noise is cut from
 
 
@@ -139,6 +140,11 @@ class Augmentation:
         Returns:
             (B, 1, H, W) float32 intensities in [0, 1].
         """
+        together = max(2, _PIXELS // images[0].numel()) if len(images) else 1
+        parts = zip(images.split(together), np.split(numbers, range(together, len(images), together)), strict=True)
+        return torch.cat([self._apply(part, values) for part, values in parts])
+
+    def _apply(self, images: Tensor, numbers: NDArray[np.float64]) -> Tensor:
         take = _Numbers(numbers[:, :_FIXED])
         images = _where(
             images,
@@ -223,8 +229,9 @@ def _flip(images: Tensor) -> Tensor:
 
 
 def _tone(images: Tensor, gamma: NDArray[np.float64], contrast: NDArray[np.float64], brightness: NDArray[np.float64]) -> Tensor:
-    toned = images.double().pow(_column(gamma, images, dtype=torch.float64)).to(images.dtype)
-    return (toned - 0.5).mul_(_column(contrast, images)).add_(_column(brightness + 0.5, images)).clamp_(0, 1)
+    power = _column(gamma, images, dtype=torch.float64)
+    toned = images.double().log_().mul_(power).exp_().to(images.dtype)  # half the memory and time of pow; 0 stays 0
+    return toned.sub_(0.5).mul_(_column(contrast, images)).add_(_column(brightness + 0.5, images)).clamp_(0, 1)
 
 
 def _invert(images: Tensor) -> Tensor:
