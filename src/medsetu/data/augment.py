@@ -140,9 +140,9 @@ class Augmentation:
         Returns:
             (B, 1, H, W) float32 intensities in [0, 1].
         """
-        together = max(2, _PIXELS // images[0].numel()) if len(images) else 1
-        parts = zip(images.split(together), np.split(numbers, range(together, len(images), together)), strict=True)
-        return torch.cat([self._apply(part, values) for part, values in parts])
+        together = max(2, _PIXELS // images[0].numel())
+        starts = range(0, len(images), together)
+        return torch.cat([self._apply(images[start : start + together], numbers[start : start + together]) for start in starts])
 
     def _apply(self, images: Tensor, numbers: NDArray[np.float64]) -> Tensor:
         take = _Numbers(numbers[:, :_FIXED])
