@@ -2,7 +2,7 @@
 import numpy as np
 
 from fakes.report import ladder
-from medsetu.report.forest import WARN, forest, ladder_bars
+from medsetu.report.forest import WARN, Line, forest, interval_panel, ladder_bars
 
 
 def test_forest_shows_every_difference_and_no_ratio(study_report):
@@ -31,3 +31,10 @@ def test_bars_mark_the_rungs_that_inflate():
 def test_bars_of_no_measured_rung_are_nothing():
     rows = ladder(arms={"global": ["global-only"], "local": ["transfer"]})
     assert ladder_bars(rows[rows["rung"] == "metadata"], name="a") == ""
+
+
+def test_a_line_without_an_interval_is_drawn_as_a_point():
+    drawing = interval_panel([Line("skill", 0.8, np.nan, np.nan)], name="one", title="t", axis="AUROC", zero=np.nan, sign=False)
+    assert ">skill<" in drawing
+    assert ">0.800<" in drawing
+    assert interval_panel([], name="none", title="t", axis="AUROC") == ""

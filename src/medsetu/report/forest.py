@@ -2,6 +2,7 @@
 """Two figures of intervals: the forest plot of the contrasts, and the bars of the shortcut ladder."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -17,8 +18,74 @@ SHORT = 24  # letters of a contrast that stand beside its numbers on the width o
 WARN, GREY = "#a3341f", "#8a97a3"
 
 
+@dataclass(frozen=True)
+class Line:
+    """A number with its interval, as one line of a figure.
+
+    Attributes:
+        label: What it is.
+        value: The number.
+        low: Lower end; NaN draws no interval.
+        high: Upper end.
+        bold: Whether it is the headline.
+        tone: Colour.
+    """
+
+    label: str
+    value: float
+    low: float
+    high: float
+    bold: bool = False
+    tone: str = INK
+
+    @property
+    def told(self) -> str:
+        """The line in words."""
+        between = interval(self.low, self.high)
+        return f"{self.label} {number(self.value)}" + (f" ({between})" if between else "")
+
+
+def interval_panel(
+    lines: Sequence[Line], *, name: str, title: str, axis: str, zero: float = 0.0, sign: bool = True, band: float = 0.0
+) -> Markup:
+    """Draw numbers with their intervals; the name stands above its line, so that it fits a phone.
+
+    Args:
+        lines: What to draw, from top to bottom.
+        name: Name of the figure, unique on its page.
+        title: What it shows.
+        axis: Label of the axis, with the unit.
+        zero: Where the line of no effect stands; NaN draws none.
+        sign: Write the sign of positive numbers.
+        band: Half width of the shaded margin around ``zero``; 0 draws none.
+
+    Returns:
+        Inline SVG; empty when there is nothing to draw.
+    """
+    if not lines:
+        return Markup("")
+    with style():
+        figure, axes = panel(4.5 if max(len(line.label) for line in lines) <= SHORT else 5.8, 0.75 + 0.52 * len(lines))
+        if band:
+            axes.axvspan(zero - band, zero + band, color="#e8eef2", zorder=0)
+        if not math.isnan(zero):
+            axes.axvline(zero, color=SOFT, linewidth=1)
+        for place, line in enumerate(lines):
+            axes.plot([line.low, line.high], [-place, -place], color=line.tone, linewidth=2, solid_capstyle="butt")
+            axes.plot([line.value], [-place], marker="s", color=line.tone, markersize=7 if line.bold else 5)
+            between = interval(line.low, line.high, sign=sign)
+            told = number(line.value, sign=sign) + (f"  [{between}]" if between else "")
+            _above(axes, -place, left=line.label, right=told, weight="bold" if line.bold else "normal")
+        axes.set_ylim(-len(lines) + 0.55, 0.75)
+        axes.set_yticks([])
+        axes.spines["left"].set_visible(False)
+        axes.grid(visible=False, axis="y")
+        axes.set_xlabel(axis)
+        return svg(figure, name=name, title=title, description="; ".join(line.told for line in lines))
+
+
 def forest(contrasts: pd.DataFrame, *, margin: float, name: str) -> Markup:
-    """Draw the contrasts that are differences of AUROC, each with its interval; the name stands above its line, so that it fits a phone.
+    """Draw the contrasts that are differences of AUROC, each with its interval.
 
     Args:
         contrasts: Contrasts of a transfer matrix.
@@ -29,36 +96,13 @@ def forest(contrasts: pd.DataFrame, *, margin: float, name: str) -> Markup:
         Inline SVG; empty when no contrast has an interval.
     """
     rows = contrasts[contrasts["low"].notna() & (contrasts["name"] != RECOVERED)]
-    if rows.empty:
-        return Markup("")
-    with style():
-        longest = max(len(name) for name in rows["name"])
-        figure, axes = panel(4.5 if longest <= SHORT else 5.8, 0.75 + 0.52 * len(rows))
-        if not math.isnan(margin):
-            axes.axvspan(-margin, margin, color="#e8eef2", zorder=0)
-        axes.axvline(0, color=SOFT, linewidth=1)
-        for place, row in enumerate(rows.to_dict("records")):
-            axes.plot([row["low"], row["high"]], [-place, -place], color=INK, linewidth=2, solid_capstyle="butt")
-            axes.plot([row["value"]], [-place], marker="s", color=INK, markersize=7 if row["headline"] else 5)
-            told = f"{row['name']} ({row['formula'].replace('-', '−')})"
-            weight = "bold" if row["headline"] else "normal"
-            _above(
-                axes,
-                -place,
-                left=told,
-                right=f"{number(row['value'], sign=True)}  [{interval(row['low'], row['high'], sign=True)}]",
-                weight=weight,
-            )
-        axes.set_ylim(-len(rows) + 0.55, 0.75)
-        axes.set_yticks([])
-        axes.spines["left"].set_visible(False)
-        axes.grid(visible=False, axis="y")
-        axes.set_xlabel("difference of AUROC" + (f"; shaded: within the margin of {margin:g}" if not math.isnan(margin) else ""))
-        described = "; ".join(
-            f"{row['name']} {number(row['value'], sign=True)} ({interval(row['low'], row['high'], sign=True)})"
-            for row in rows.to_dict("records")
-        )
-        return svg(figure, name=name, title="Contrasts with their intervals", description=described)
+    lines = [
+        Line(f"{row['name']} ({row['formula'].replace('-', '−')})", row["value"], row["low"], row["high"], bold=bool(row["headline"]))
+        for row in rows.to_dict("records")
+    ]
+    shaded = 0.0 if math.isnan(margin) else margin
+    axis = "difference of AUROC" + (f"; shaded: within the margin of {margin:g}" if shaded else "")
+    return interval_panel(lines, name=name, title="Contrasts with their intervals", axis=axis, band=shaded)
 
 
 def _above(axes: Axes, place: float, *, left: str, right: str, weight: str) -> None:

@@ -88,10 +88,13 @@ def to_html(report: Report) -> str:
     Returns:
         The page; everything that came from outside is escaped.
     """
-    environment = Environment(
-        loader=FunctionLoader(_resource), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
+    environment = Environment(loader=page_loader(), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     return environment.get_template("report.html.j2").render(_context(report))
+
+
+def page_loader() -> FunctionLoader:
+    """Load templates and styles that lie in this package."""
+    return FunctionLoader(_resource)
 
 
 def _resource(name: str) -> str:
