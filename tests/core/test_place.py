@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The configuration is found in a checkout and in a wheel, and its absence is said."""
 
+import re
+
 import pytest
 
 from medsetu.core import place
 from medsetu.core.errors import ResourceError
-from medsetu.core.place import config_folder
+from medsetu.core.place import code_revision, config_folder
 
 
 def test_a_copy_of_medsetu_has_its_configuration():
@@ -26,3 +28,9 @@ def test_an_incomplete_installation_is_said(tmp_path, monkeypatch):
     monkeypatch.setattr(place, "_PACKAGE", tmp_path / "src" / "medsetu")
     with pytest.raises(ResourceError, match="Install medsetu again"):
         config_folder()
+
+
+def test_a_checkout_knows_its_revision_and_a_wheel_has_none(tmp_path, monkeypatch):
+    assert re.fullmatch(r"|[0-9a-f]{40}(-dirty)?", code_revision())
+    monkeypatch.setattr(place, "_PACKAGE", tmp_path / "src" / "medsetu")
+    assert code_revision() == ""

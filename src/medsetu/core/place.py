@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where the house keeps its configuration: beside the package in a wheel, at the top of a checkout."""
+"""Where the house keeps its configuration (beside the package in a wheel, at the top of a checkout), and which revision it is."""
 
+import subprocess
 from pathlib import Path
 
 from medsetu.core.errors import ResourceError
@@ -31,3 +32,17 @@ def config_folder() -> Path:
         where=str(_PACKAGE / "configs"),
         remedy="Install medsetu again from its wheel or from a complete checkout",
     )
+
+
+def code_revision() -> str:
+    """Say which revision of the code runs.
+
+    Returns:
+        The git revision of the checkout, with ``-dirty`` after uncommitted changes; empty for an installed wheel.
+    """
+    top = _PACKAGE.parents[1]
+    if not (top / ".git").exists():
+        return ""
+    command = ["git", "-C", str(top), "describe", "--always", "--dirty", "--abbrev=40"]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - a fixed command
+    return found.stdout.strip()

@@ -6,12 +6,10 @@ import json
 import logging
 import os
 import platform
-import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import distributions
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +20,7 @@ import yaml
 from medsetu import __version__
 from medsetu.backbone.network import Network
 from medsetu.core.errors import ConfigError
+from medsetu.core.place import code_revision
 from medsetu.core.run import RunFolder, atomic_write, content_key, sha256_file, write_json
 from medsetu.core.sample import LOCAL
 from medsetu.core.table import PREDICTION_COLUMNS, conform, write_table
@@ -236,7 +235,7 @@ def provenance(recipe: Recipe, prepared: Prepared, cell: Cell, *, records: Seque
             spent[side] = spent.get(side, 0) + int(count)
     return {
         "medsetu": __version__,
-        "git": _git_revision(),
+        "git": code_revision(),
         "recipe": recipe.name,
         "arm": cell.arm,
         "seed": cell.seed,
@@ -269,13 +268,3 @@ _PACKAGES = {
     "safetensors",
     "wandb",
 }
-
-
-def _git_revision() -> str:
-    """Revision of the checkout medsetu runs from; empty for an installed wheel."""
-    top = Path(__file__).resolve().parents[3]
-    if not (top / ".git").exists():
-        return ""
-    command = ["git", "-C", str(top), "describe", "--always", "--dirty", "--abbrev=40"]
-    found = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - a fixed command
-    return found.stdout.strip()
