@@ -7,11 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from torch.utils.data import DataLoader
 
 from fakes.films import SENTINEL, Spec, assign, make_manifest
 from medsetu.core.errors import ConfigError, DataError
 from medsetu.data.augment import Augmentation
-from medsetu.data.datamodule import StageDataModule
+from medsetu.data.datamodule import StageDataModule, prediction_loader
 from medsetu.data.plan import DataPlan, TrainOn
 
 
@@ -35,6 +36,11 @@ def make(manifest: pd.DataFrame, plan: DataPlan, assignment: pd.Series | None = 
     return StageDataModule(manifest, assignment, **(settings | changes))
 
 
+def every(manifest: pd.DataFrame, plan: DataPlan) -> DataLoader:
+    """Load all rows of a manifest as a prediction does."""
+    return prediction_loader(manifest, findings=["tuberculosis"], spec=Spec(), plan=plan)
+
+
 def test_each_loader_shows_its_own_rows(both: pd.DataFrame, plan: DataPlan) -> None:
     data = make(both, plan)
     facts, split = both.set_index("sample_id"), assign(both.sort_values("sample_id"))
@@ -50,7 +56,7 @@ def test_each_loader_shows_its_own_rows(both: pd.DataFrame, plan: DataPlan) -> N
 def test_labels_and_images_follow_their_sample(both: pd.DataFrame, plan: DataPlan) -> None:
     data = make(both, plan, findings=["effusion", "tuberculosis"])
     facts = both.set_index("sample_id")
-    pictures = {name: image for batch in data.loader_for(both) for name, image in zip(batch["sample_id"], batch["image"], strict=True)}
+    pictures = {name: image for batch in every(both, plan) for name, image in zip(batch["sample_id"], batch["image"], strict=True)}
     for batch in [*data.train_dataloader(), *data.val_dataloader()[1]]:
         rows = facts.loc[batch["sample_id"]]
         np.testing.assert_array_equal(batch["label"].numpy(), rows[["effusion", "tuberculosis"]].to_numpy(dtype=np.float32))
@@ -73,7 +79,7 @@ def test_a_batch_is_what_training_expects(both: pd.DataFrame, plan: DataPlan) ->
 
 def test_sentinel_never_appears_in_a_batch(both: pd.DataFrame, plan: DataPlan, tmp_path: Path) -> None:  # T44
     data = make(both, plan)
-    for loader in (data.train_dataloader(), *data.val_dataloader(), data.loader_for(both)):
+    for loader in (data.train_dataloader(), *data.val_dataloader(), every(both, plan)):
         for batch in loader:
             assert set(batch) == {"image", "label", "sample_id", "domain"}
             assert SENTINEL not in str(batch)
@@ -84,7 +90,7 @@ def test_sentinel_never_appears_in_an_error(both: pd.DataFrame, plan: DataPlan, 
     row = both.iloc[0]
     (Path(row["root"]) / row["path"]).write_bytes(f"{SENTINEL} is no picture".encode())
     with caplog.at_level(logging.DEBUG), pytest.raises(DataError) as error:
-        list(make(both, plan).loader_for(both))
+        list(every(both, plan))
     assert SENTINEL not in str(error.value) + caplog.text
 
 

@@ -111,17 +111,6 @@ class StageDataModule(LightningDataModule):
             start += len(rows)
         return loaders
 
-    def loader_for(self, frame: pd.DataFrame) -> DataLoader[Batch]:
-        """Load any manifest rows once, in their order, without random changes.
-
-        Args:
-            frame: Manifest rows; a finding without a column is unknown.
-
-        Returns:
-            The loader.
-        """
-        return prediction_loader(frame, findings=self.findings, spec=self.spec, plan=self.plan)
-
     def _opened(self) -> Images:
         if self._images is None:
             self._images = _open(pd.concat([self.train_rows, *self.val_rows.values()]), spec=self.spec, plan=self.plan)
