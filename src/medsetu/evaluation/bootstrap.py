@@ -37,16 +37,36 @@ def patient_weights(cluster: ArrayLike, *, replicates: int, seed: int, strata: A
     """
     codes = np.asarray(cluster, dtype=np.int64)
     patients = int(codes.max(initial=-1)) + 1
+    for drawn in patient_counts(patients, replicates=replicates, seed=seed, rows=max(1, _BLOCK // max(1, codes.size)), strata=strata):
+        yield drawn[:, codes]
+
+
+def patient_counts(patients: int, *, replicates: int, seed: int, rows: int, strata: ArrayLike | None = None) -> Iterator[Floats]:
+    """Resample patients with replacement: how often each patient is drawn, in blocks of replicates.
+
+    Args:
+        patients: Number of patients P.
+        replicates: Number of resamples.
+        seed: Seed of the draws; without strata they do not depend on the size of the blocks.
+        rows: Replicates per block.
+        strata: (P,) stratum of each patient; each stratum keeps its number of patients. None: one stratum.
+
+    Yields:
+        (b, P) counts, b at most ``rows``; the rows of all blocks together number ``replicates``.
+
+    Example:
+        >>> next(patient_counts(3, replicates=2, seed=0, rows=10)).sum(axis=1).tolist()
+        [3.0, 3.0]
+    """
     groups = [np.arange(patients)] if strata is None else [np.flatnonzero(np.asarray(strata) == name) for name in np.unique(strata)]
     rng = np.random.default_rng(seed)
-    size = max(1, _BLOCK // max(1, codes.size))
-    for start in range(0, replicates, size):
-        rows = min(size, replicates - start)
-        drawn = np.zeros((rows, patients))
+    for start in range(0, replicates, rows):
+        size = min(rows, replicates - start)
+        drawn = np.zeros((size, patients))
         for group in groups:
-            picks = rng.integers(0, group.size, (rows, group.size)) + np.arange(rows)[:, None] * group.size
-            drawn[:, group] = np.bincount(picks.ravel(), minlength=rows * group.size).reshape(rows, group.size)
-        yield drawn[:, codes]
+            picks = rng.integers(0, group.size, (size, group.size)) + np.arange(size)[:, None] * group.size
+            drawn[:, group] = np.bincount(picks.ravel(), minlength=size * group.size).reshape(size, group.size)
+        yield drawn
 
 
 def patient_strata(label: Floats, cluster: Ints) -> Ints:
