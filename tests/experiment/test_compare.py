@@ -17,9 +17,9 @@ from medsetu.recipe.recipe import build_recipe
 
 
 @pytest.fixture
-def evaluated(finished, copied, tmp_path):
-    """Evaluate the local-only run with other scores."""
-    recipe = build_recipe(finished.config)
+def evaluated(copied, tmp_path):
+    """Evaluate the local-only run of a study with other scores."""
+    recipe = build_recipe(copied.config)
     prepared = load(manifest_folder(recipe))
     run = RunFolder(copied.run("local-only"))
     table = read_table(run.predictions)
@@ -47,9 +47,12 @@ def test_the_matrix_says_the_labels_used(finished):
 
 
 def test_looking_twice_at_the_same_scores_is_one_opening_of_the_test(evaluated):
-    assert evaluated(lambda score: score).openings == 1
-    assert evaluated(lambda score: score).openings == 1
-    assert evaluated(lambda score: score**2).openings == 2
+    """The study has opened the test; one of its runs, looked at again, shows nothing new."""
+    assert evaluated(lambda score: score).standing.openings == 1
+    assert evaluated(lambda score: score).standing.openings == 1
+    found = evaluated(lambda score: score**2)
+    assert found.standing.openings == 2
+    assert "The internal test was opened 2 times" in found.report.read_text()
 
 
 def test_a_constant_score_gets_no_number_but_a_reason(evaluated):

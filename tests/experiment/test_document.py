@@ -8,6 +8,7 @@ from medsetu.experiment import document
 from medsetu.experiment.compare import check_runs
 from medsetu.experiment.document import SHOWN_SIDE, Comparison, write_report
 from medsetu.experiment.prepare import manifest_folder
+from medsetu.experiment.seal import Standing
 from medsetu.manifest.frozen import load
 from medsetu.recipe.recipe import build_recipe
 
@@ -20,7 +21,9 @@ def told(finished, tmp_path, monkeypatch):
     recipe = build_recipe(finished.config)
     predictions = pd.read_parquet(finished.study / "predictions.parquet")
     results, ladder = (pd.read_csv(finished.study / name) for name in ("results.csv", "ladder.csv"))
-    found = Comparison(tmp_path, results, [], ladder, ["A sentence"], 1, {"global-only": 0})
+    found = Comparison(
+        tmp_path, results, [], ladder, ["A sentence"], Standing(3, ["Sealed."], [("seeds", "[0]", "[1]")]), {"global-only": 0}
+    )
     path = write_report(
         found,
         recipe=recipe,
@@ -52,6 +55,10 @@ def test_labels_compute_and_recipe_are_told(told):
     assert told.labels_used["global-only"] == 0
     assert (told.compute["runs"], told.compute["stages trained"]) == (3, 3)
     assert "test_resnet" in told.recipe_yaml
+
+
+def test_openings_seal_and_deviations_are_told(told):
+    assert (told.openings, told.seal, told.deviations) == (3, ["Sealed."], [("seeds", "[0]", "[1]")])
 
 
 def test_films_are_shown_small(told):

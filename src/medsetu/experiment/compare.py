@@ -11,11 +11,12 @@ from rich.console import Console
 
 from medsetu.catalog.card import Card
 from medsetu.core.errors import ConfigError
-from medsetu.core.run import RunFolder, content_key, write_json
+from medsetu.core.run import RunFolder
 from medsetu.core.sample import LOCAL
 from medsetu.core.table import RESULT_COLUMNS, conform, read_table, write_table
 from medsetu.evaluation.evaluate import evaluate_predictions
 from medsetu.experiment.document import Comparison, write_report
+from medsetu.experiment.seal import open_test
 from medsetu.manifest.prepared import Prepared
 from medsetu.recipe.recipe import Recipe
 from medsetu.report.table import contrast_table, ladder_table, matrix_table, results_table
@@ -26,7 +27,9 @@ from medsetu.shift.summary import summarise
 log = logging.getLogger(__name__)
 
 
-def compare(recipe: Recipe, prepared: Prepared, runs: Sequence[RunFolder], *, cards: Sequence[Card], folder: Path) -> Comparison:
+def compare(
+    recipe: Recipe, prepared: Prepared, runs: Sequence[RunFolder], *, cards: Sequence[Card], folder: Path, verb: str = "evaluate"
+) -> Comparison:
     """Evaluate runs together and write ``predictions``, ``results``, the matrix, the ladder and ``report.html``.
 
     Args:
@@ -35,11 +38,13 @@ def compare(recipe: Recipe, prepared: Prepared, runs: Sequence[RunFolder], *, ca
         runs: Finished runs.
         cards: Cards of the releases.
         folder: Where the tables go.
+        verb: The verb that looks at the test, for its ledger.
 
     Returns:
         The comparison.
     """
     predictions = pd.concat([read_table(run.predictions) for run in runs], ignore_index=True)
+    standing = open_test(recipe, prepared, runs, predictions=predictions, verb=verb)
     log.info("Evaluating %d runs, %d predictions", len(runs), len(predictions))
     results = conform(evaluate_predictions(predictions, recipe.evaluation), RESULT_COLUMNS, name="results")
     primary = recipe.evaluation.primary
@@ -58,7 +63,7 @@ def compare(recipe: Recipe, prepared: Prepared, runs: Sequence[RunFolder], *, ca
             predictions, finding=primary, plan=recipe.evaluation, labels_used=spent, inflated=inflated_sides(ladders)
         )
     sentences = summarise(matrices[0], ladders=ladders) if matrices else []
-    comparison = Comparison(folder, results, matrices, ladders, sentences, _openings(folder, predictions), spent)
+    comparison = Comparison(folder, results, matrices, ladders, sentences, standing, spent)
     _write(comparison, predictions)
     write_report(comparison, recipe=recipe, prepared=prepared, runs=runs, cards=cards, predictions=predictions)
     return comparison
@@ -92,6 +97,7 @@ def show(comparison: Comparison) -> None:
     console.print(ladder_table(comparison.ladders))
     for sentence in comparison.sentences:
         console.print(f"- {sentence}", markup=False, highlight=False)
+    console.print(f"\n{comparison.standing.sentences[-1]}", markup=False, highlight=False)
     console.print(f"\nReport: {comparison.report}", markup=False, highlight=False, soft_wrap=True)
 
 
@@ -105,18 +111,6 @@ def _write(comparison: Comparison, predictions: pd.DataFrame) -> None:
         ending = "" if number == 0 else "_unseen"
         write_table(matrix.cells, folder / f"matrix{ending}.csv")
         write_table(matrix.contrasts, folder / f"contrasts{ending}.csv")
-
-
-def _openings(folder: Path, predictions: pd.DataFrame) -> int:
-    """Count how many different sets of scores have met the test of this study; looking at the same scores again is one opening."""
-    ledger = folder / "test_openings.json"
-    keys: list[str] = json.loads(ledger.read_text()) if ledger.is_file() else []
-    tested = predictions[predictions["split"] == "test"].sort_values(["arm", "seed", "fold", "sample_id", "finding"])
-    key = content_key([round(score, 6) for score in tested["score"]], length=16)
-    if key not in keys:
-        keys.append(key)
-        write_json(ledger, keys)
-    return len(keys)
 
 
 def check_runs(paths: Sequence[Path]) -> list[RunFolder]:

@@ -15,6 +15,7 @@ import yaml
 from medsetu.backbone.stored import read_stored
 from medsetu.catalog.card import Card
 from medsetu.core.run import RunFolder
+from medsetu.experiment.seal import Standing
 from medsetu.manifest.flow import participant_flow, split_table
 from medsetu.manifest.prepared import Prepared
 from medsetu.reader.image import read_image
@@ -38,7 +39,7 @@ class Comparison:
         matrices: Transfer matrix on all films and, where some may have been seen in pretraining, without those; empty for one arm.
         ladders: Shortcut ladder of every tested side.
         sentences: Plain words.
-        openings: How often the test of this study has been opened.
+        standing: How often the test has been opened, and how this study stands to its sealed plan.
         labels_used: Arm -> local labels that one of its networks has spent.
     """
 
@@ -47,7 +48,7 @@ class Comparison:
     matrices: Sequence[TransferMatrix]
     ladders: pd.DataFrame
     sentences: Sequence[str]
-    openings: int
+    standing: Standing
     labels_used: Mapping[str, int]
 
     @property
@@ -94,7 +95,9 @@ def write_report(
         quarantine=prepared.quarantine,
         duplicates=prepared.duplicates,
         notes=list(prepared.notes),
-        openings=found.openings,
+        openings=found.standing.openings,
+        seal=list(found.standing.sentences),
+        deviations=list(found.standing.deviations),
         labels_used=dict(found.labels_used),
         compute=_compute(facts),
         finding=recipe.evaluation.primary,

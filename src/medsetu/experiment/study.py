@@ -12,6 +12,7 @@ from medsetu.experiment.cell import Cell, cells_of, run_cell
 from medsetu.experiment.compare import compare, show
 from medsetu.experiment.journal import journal
 from medsetu.experiment.prepare import prepare_recipe
+from medsetu.experiment.seal import require_sound
 from medsetu.manifest.prepared import Prepared
 from medsetu.recipe.check import check_recipe
 from medsetu.recipe.launch import launch, launches_elsewhere
@@ -35,9 +36,10 @@ def main(config: Mapping[str, Any]) -> None:
     with journal(folder):
         cards = check_recipe(recipe)
         prepared = prepare_recipe(recipe)
+        require_sound(recipe, prepared)
         cells = cells_of(recipe, prepared, arms=list(recipe.arms), seeds=seeds)
         runs = _everywhere(cells) if launches_elsewhere() else run_cells(recipe, prepared, cells)
-        show(compare(recipe, prepared, runs, cards=cards, folder=folder))
+        show(compare(recipe, prepared, runs, cards=cards, folder=folder, verb="study"))
 
 
 def run_one(config: Mapping[str, Any]) -> str:

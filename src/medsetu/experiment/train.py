@@ -8,6 +8,7 @@ from medsetu.experiment.cell import cells_of
 from medsetu.experiment.compare import compare, show
 from medsetu.experiment.journal import journal
 from medsetu.experiment.prepare import prepare_recipe
+from medsetu.experiment.seal import require_sound
 from medsetu.experiment.study import run_cells
 from medsetu.recipe.check import check_recipe
 from medsetu.recipe.recipe import build_recipe
@@ -29,5 +30,6 @@ def main(config: Mapping[str, Any]) -> None:
     with journal(folder):
         cards = check_recipe(recipe)
         prepared = prepare_recipe(recipe)
+        require_sound(recipe, prepared)
         cells = cells_of(recipe, prepared, arms=[arm], seeds=[seed], fold=None if fold is None else int(fold))
-        show(compare(recipe, prepared, run_cells(recipe, prepared, cells), cards=cards, folder=folder))
+        show(compare(recipe, prepared, run_cells(recipe, prepared, cells), cards=cards, folder=folder, verb="train"))

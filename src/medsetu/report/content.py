@@ -71,6 +71,8 @@ class Report:
         duplicates: ``a, b, kind, distance`` (and ``action``); counted, the names are not printed.
         notes: Sentences that a reader must know.
         openings: How often the test was opened.
+        seal: Sentences on the sealed plan; empty leaves the section out.
+        deviations: Field, what was sealed, what was done.
         labels_used: Arm -> local labels spent on training, validation and calibration.
         compute: What it cost, name -> value.
         finding: The primary finding; that of the matrix, or the first one tested, when empty.
@@ -98,6 +100,8 @@ class Report:
     duplicates: pd.DataFrame = field(default_factory=pd.DataFrame)
     notes: Sequence[str] = ()
     openings: int = 1
+    seal: Sequence[str] = ()
+    deviations: Sequence[tuple[str, str, str]] = ()
     labels_used: Mapping[str, int] = field(default_factory=dict)
     compute: Mapping[str, Any] = field(default_factory=dict)
     finding: str = ""

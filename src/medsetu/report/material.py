@@ -125,6 +125,12 @@ def flows(flow: pd.DataFrame) -> list[Flow]:
     return found
 
 
+def deviation_grid(deviations: Sequence[tuple[str, str, str]]) -> Grid:
+    """Write in which fields a study was done otherwise than sealed."""
+    rows = [[Entry(field, kind="head"), Entry(sealed, kind="code"), Entry(now, kind="code")] for field, sealed, now in deviations]
+    return Grid("Deviations from the sealed plan", heads("field", " sealed", " done"), rows)
+
+
 def split_grid(table: pd.DataFrame) -> Grid:
     """Write how many samples, groups and classes stand in each part."""
     rows = []

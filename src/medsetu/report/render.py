@@ -20,7 +20,7 @@ from medsetu.report.curve import REPLICATES, curve_sides, learning_panels, relia
 from medsetu.report.film import alternative, picture
 from medsetu.report.forest import forest, ladder_bars
 from medsetu.report.grid import Grid, contrast_grid, finding_grid, group_grid, ladder_grid, matrix_grid, metric_grid
-from medsetu.report.material import card_view, duplicate_grid, flows, pairs_grid, quarantine_grid, split_grid, weight_grid
+from medsetu.report.material import card_view, deviation_grid, duplicate_grid, flows, pairs_grid, quarantine_grid, split_grid, weight_grid
 from medsetu.report.number import number, times, words
 from medsetu.shift.pairing import Side, paired_sides
 from medsetu.shift.shortcut import ladder_verdicts
@@ -138,6 +138,7 @@ def _material(report: Report) -> Mapping[str, Any]:
     return {
         "cards": [card_view(card) for card in report.cards],
         "weights": weight_grid(report.weights),
+        "deviations": deviation_grid(report.deviations),
         "flows": flows(report.flow),
         "splits": split_grid(report.split_table),
         "quarantine": quarantine_grid(report.quarantine),
