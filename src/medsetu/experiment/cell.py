@@ -29,11 +29,14 @@ from medsetu.experiment.stage import StageRecord, run_stage, trained_network
 from medsetu.manifest.leakage import check_overlap
 from medsetu.manifest.prepared import Prepared
 from medsetu.manifest.split import cell as split_cell
+from medsetu.manifest.thin import thin
 from medsetu.recipe.recipe import Recipe
 from medsetu.training.hardware import Hardware, detect
 from medsetu.training.prediction import Scores, predict
 
 log = logging.getLogger(__name__)
+CURVE = "curve"  # folder below the recipe's for runs with fewer local patients: ordinary comparisons do not look there
+THINNED = "@"  # between an arm and the share of the local patients it was trained with
 GROUP_COLUMNS = ("site", "sex", "age_years", "view", "device", "release", "seen")
 
 
@@ -45,16 +48,33 @@ class Cell:
         arm: global-only, local-only or transfer.
         seed: Seed of the run; the repeat of a cross-fitted side is ``seed`` modulo the number of repeats.
         fold: Fold of the cross-fitted local side; -1 when the arm does not learn from a cross-fitted side.
+        local_share: Share of the local training and validation patients that are kept, in (0, 1), for learning curves; None: all.
     """
 
     arm: str
     seed: int
     fold: int = -1
+    local_share: float | None = None
+
+    @property
+    def label(self) -> str:
+        """Name of the arm in tables: that of a thinned arm carries its share, so that no comparison takes it for the arm itself."""
+        return thinned_arm(self.arm, self.local_share)
 
     @property
     def name(self) -> str:
         """Name of the run, for folders and tables."""
-        return f"{self.arm}-s{self.seed}" + (f"-f{self.fold}" if self.fold >= 0 else "")
+        return f"{self.label}-s{self.seed}" + (f"-f{self.fold}" if self.fold >= 0 else "")
+
+
+def thinned_arm(arm: str, local_share: float | None) -> str:
+    """Name an arm that was trained with a share of the local patients.
+
+    Example:
+        >>> thinned_arm("transfer", 0.25), thinned_arm("transfer", None)
+        ('transfer@0.25', 'transfer')
+    """
+    return arm if local_share is None else f"{arm}{THINNED}{local_share:g}"
 
 
 def cells_of(recipe: Recipe, prepared: Prepared, *, arms: Sequence[str], seeds: Sequence[int], fold: int | None = None) -> list[Cell]:
@@ -105,6 +125,15 @@ def assignment_of(prepared: Prepared, cell: Cell) -> "pd.Series[str]":
     return result
 
 
+def thinned_assignment(recipe: Recipe, prepared: Prepared, cell: Cell) -> "pd.Series[str]":
+    """Leave out the local patients that a cell with a share may not learn from: all arms of one seed and fold keep the same ones."""
+    assignment = assignment_of(prepared, cell)
+    if cell.local_share is None:
+        return assignment
+    seed, finding = f"{recipe.split_seed}/{cell.seed}/{cell.fold}", recipe.evaluation.primary
+    return thin(prepared.manifest, assignment, domain=LOCAL, share=cell.local_share, finding=finding, seed=seed)
+
+
 def run_cell(recipe: Recipe, prepared: Prepared, cell: Cell) -> RunFolder:
     """Run one cell, or find it finished.
 
@@ -121,7 +150,7 @@ def run_cell(recipe: Recipe, prepared: Prepared, cell: Cell) -> RunFolder:
         MedsetuError: Whatever a stage refuses.
     """
     hardware = detect(accelerator=recipe.trainer.accelerator, precision=recipe.trainer.precision)
-    assignment = assignment_of(prepared, cell)
+    assignment = thinned_assignment(recipe, prepared, cell)
     check_overlap(prepared.manifest, assignment)
     record: StageRecord | None = None
     records = []
@@ -131,7 +160,8 @@ def run_cell(recipe: Recipe, prepared: Prepared, cell: Cell) -> RunFolder:
         )
         records.append(record)
     key = content_key([record.key for record in records] + [prepared.fingerprint], length=8)
-    run = RunFolder(recipe.paths["runs"] / recipe.name / f"{cell.name}-{key}")
+    place = recipe.paths["runs"] / recipe.name
+    run = RunFolder((place if cell.local_share is None else place / CURVE) / f"{cell.name}-{key}")
     if _is_done(run):
         log.info("Run %s is finished already", cell.name)
         return run
@@ -156,9 +186,7 @@ def _write_run(
     assignment: "pd.Series[str]",
     hardware: Hardware,
 ) -> None:
-    atomic_write(
-        run.recipe, yaml.safe_dump({**recipe.raw, "arm": cell.arm, "seed": cell.seed, "fold": cell.fold}, sort_keys=False).encode()
-    )
+    atomic_write(run.recipe, yaml.safe_dump({**recipe.raw, **_identity(cell)}, sort_keys=False).encode())
     for record in records:
         atomic_write(run.checkpoints / f"{record.name}.safetensors", record.weights.read_bytes(), sidecar=True)
     last = records[-1]
@@ -214,7 +242,7 @@ def to_predictions(scores: Scores, rows: pd.DataFrame, *, findings: Sequence[str
     parts = []
     for column, finding in enumerate(findings):
         part = facts[["patient_id", "domain", "split", *GROUP_COLUMNS]].reset_index()
-        part = part.assign(run=run, arm=cell.arm, seed=cell.seed, fold=cell.fold, finding=finding)
+        part = part.assign(run=run, arm=cell.label, seed=cell.seed, fold=cell.fold, finding=finding)
         part["label"] = facts[finding].to_numpy(dtype=np.float64)
         part["score"] = scores.score[:, column].astype(np.float64)
         parts.append(part)
@@ -237,9 +265,7 @@ def provenance(recipe: Recipe, prepared: Prepared, cell: Cell, *, records: Seque
         "medsetu": __version__,
         "git": code_revision(),
         "recipe": recipe.name,
-        "arm": cell.arm,
-        "seed": cell.seed,
-        "fold": cell.fold,
+        **_identity(cell),
         "manifest": prepared.fingerprint,
         "labels_spent": spent,
         "stages": [{"name": record.name, "key": record.key, **record.facts} for record in records],
@@ -252,6 +278,11 @@ def provenance(recipe: Recipe, prepared: Prepared, cell: Cell, *, records: Seque
         "python": sys.version.split()[0],
         "packages": {name: version for name, version in sorted((dist.name, dist.version) for dist in distributions()) if name in _PACKAGES},
     }
+
+
+def _identity(cell: Cell) -> dict[str, Any]:
+    share = {} if cell.local_share is None else {"local_share": cell.local_share}
+    return {"arm": cell.arm, "seed": cell.seed, "fold": cell.fold, **share}
 
 
 _PACKAGES = {

@@ -15,6 +15,7 @@ from medsetu.core.run import RunFolder
 from medsetu.core.sample import LOCAL
 from medsetu.core.table import RESULT_COLUMNS, conform, read_table, write_table
 from medsetu.evaluation.evaluate import evaluate_predictions
+from medsetu.experiment.cell import THINNED
 from medsetu.experiment.document import Comparison, write_report
 from medsetu.experiment.seal import open_test
 from medsetu.manifest.prepared import Prepared
@@ -44,6 +45,7 @@ def compare(
         The comparison.
     """
     predictions = pd.concat([read_table(run.predictions) for run in runs], ignore_index=True)
+    refuse_thinned(predictions)
     standing = open_test(recipe, prepared, runs, predictions=predictions, verb=verb)
     log.info("Evaluating %d runs, %d predictions", len(runs), len(predictions))
     results = conform(evaluate_predictions(predictions, recipe.evaluation), RESULT_COLUMNS, name="results")
@@ -67,6 +69,21 @@ def compare(
     _write(comparison, predictions)
     write_report(comparison, recipe=recipe, prepared=prepared, runs=runs, cards=cards, predictions=predictions)
     return comparison
+
+
+def refuse_thinned(predictions: pd.DataFrame) -> None:
+    """Refuse runs with fewer local patients: they are points of a learning curve, not arms of a comparison.
+
+    Raises:
+        ConfigError: There is one.
+    """
+    thinned = sorted({str(arm) for arm in predictions["arm"] if THINNED in str(arm)})
+    if thinned:
+        raise ConfigError(
+            what=f"{len(thinned)} arms were trained with a share of the local patients ({thinned[0]})",
+            where="Comparison of runs",
+            remedy="Leave out the runs in the folder curve: the study writes their learning curve",
+        )
 
 
 def labels_used(runs: Sequence[RunFolder]) -> dict[str, int]:

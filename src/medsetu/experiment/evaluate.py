@@ -120,9 +120,9 @@ def _refuse_strangers(runs: Sequence[RunFolder]) -> None:
 
 def _refuse_rivals(runs: Sequence[RunFolder], raws: Sequence[Mapping[str, Any]]) -> None:
     """Refuse two runs of one arm, seed and fold: they were trained with different settings and answer different questions."""
-    known: dict[tuple[str, int, int], Path] = {}
+    known: dict[tuple[str, int, int, Any], Path] = {}
     for run, raw in zip(runs, raws, strict=True):
-        cell = (str(raw["arm"]), int(raw["seed"]), int(raw["fold"]))
+        cell = (str(raw["arm"]), int(raw["seed"]), int(raw["fold"]), raw.get("local_share"))
         rival = known.setdefault(cell, run.path)
         if rival != run.path:
             raise ConfigError(

@@ -10,6 +10,7 @@ from medsetu.core.errors import ConfigError
 from medsetu.core.run import RunFolder
 from medsetu.experiment.cell import Cell, cells_of, run_cell
 from medsetu.experiment.compare import compare, show
+from medsetu.experiment.curve import curve_cells, write_curve
 from medsetu.experiment.journal import journal
 from medsetu.experiment.prepare import prepare_recipe
 from medsetu.experiment.seal import require_sound
@@ -38,8 +39,13 @@ def main(config: Mapping[str, Any]) -> None:
         prepared = prepare_recipe(recipe)
         require_sound(recipe, prepared)
         cells = cells_of(recipe, prepared, arms=list(recipe.arms), seeds=seeds)
-        runs = _everywhere(cells) if launches_elsewhere() else run_cells(recipe, prepared, cells)
+        thinned = curve_cells(recipe, prepared, seeds=seeds, shares=[float(share) for share in config["curve"]])
+        every = [*cells, *thinned]
+        found = _everywhere(every) if launches_elsewhere() else run_cells(recipe, prepared, every)
+        runs, fewer = found[: len(cells)], found[len(cells) :]
         show(compare(recipe, prepared, runs, cards=cards, folder=folder, verb="study"))
+        if fewer:
+            write_curve(recipe, prepared, found, folder=folder)
 
 
 def run_one(config: Mapping[str, Any]) -> str:
@@ -53,7 +59,8 @@ def run_one(config: Mapping[str, Any]) -> str:
     """
     recipe = build_recipe(config)
     with journal():
-        cell = Cell(str(config["arm"]), int(config["seed"]), -1 if config["fold"] is None else int(config["fold"]))
+        fold, share = config["fold"], config["local_share"]
+        cell = Cell(str(config["arm"]), int(config["seed"]), -1 if fold is None else int(fold), None if share is None else float(share))
         return str(run_cell(recipe, prepare_recipe(recipe), cell).path)
 
 
@@ -80,7 +87,10 @@ def _everywhere(cells: Sequence[Cell]) -> list[RunFolder]:
     paths: list[str] = []
     for waiting in (False, True):
         wave = [cell for cell in cells if (cell.arm != "global-only") is waiting]
-        jobs = [{"arm": cell.arm, "seed": cell.seed, "fold": None if cell.fold < 0 else cell.fold} for cell in wave]
+        jobs = [
+            {"arm": cell.arm, "seed": cell.seed, "fold": None if cell.fold < 0 else cell.fold, "local_share": cell.local_share}
+            for cell in wave
+        ]
         paths += launch(jobs, run_one) if jobs else []
     return [RunFolder(Path(path)) for path in paths]
 

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A study with a learning curve: fewer local patients, the same test, nothing trained twice, and no ordinary comparison that sees it."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from experiment.conftest import run_study
+from medsetu.core.errors import ConfigError
+from medsetu.core.run import RunFolder
+from medsetu.core.table import PREDICTION_COLUMNS, read_table
+from medsetu.experiment.cell import Cell, assignment_of, thinned_assignment
+from medsetu.experiment.compare import check_runs, refuse_thinned
+from medsetu.experiment.curve import CURVE_COLUMNS, curve_cells, read_curves
+from medsetu.experiment.prepare import manifest_folder
+from medsetu.manifest.frozen import load
+from medsetu.manifest.thin import count_learned
+from medsetu.recipe.recipe import build_recipe
+from medsetu.shift.exchange import exchange_rates
+
+SHARE = 0.6
+
+
+@pytest.fixture(scope="module")
+def recipe(finished):
+    return build_recipe(finished.config)
+
+
+@pytest.fixture(scope="module")
+def prepared(recipe):
+    return load(manifest_folder(recipe))
+
+
+@pytest.fixture
+def bent(copied):
+    """The finished study, started again with a learning curve."""
+    return run_study({**copied.config, "curve": [SHARE]})
+
+
+def test_only_arms_that_learn_locally_get_cells(recipe, prepared):
+    cells = curve_cells(recipe, prepared, seeds=[0, 1], shares=[0.3, 0.6])
+    assert [cell.name for cell in cells[:2]] == ["local-only@0.6-s0", "local-only@0.6-s1"]
+    assert {(cell.arm, cell.local_share) for cell in cells} == {(arm, share) for arm in ("local-only", "transfer") for share in (0.3, 0.6)}
+    assert len(cells) == 8
+    assert curve_cells(recipe, prepared, seeds=[0], shares=[]) == []
+
+
+@pytest.mark.parametrize("shares", [[0.0], [1.0], [0.5, 0.5], [0.5, 0.501]])
+def test_shares_that_make_no_curve_are_refused_before_training(recipe, prepared, shares):
+    with pytest.raises(ConfigError, match="Key curve"):
+        curve_cells(recipe, prepared, seeds=[0], shares=shares)
+
+
+def test_arms_share_their_patients_and_the_test_is_whole(recipe, prepared):
+    local, transfer, whole = (Cell(arm, 0, -1, share) for arm, share in (("local-only", SHARE), ("transfer", SHARE), ("transfer", None)))
+    fewer = thinned_assignment(recipe, prepared, transfer)
+    pd.testing.assert_series_equal(thinned_assignment(recipe, prepared, local), fewer)
+    everyone = thinned_assignment(recipe, prepared, whole)
+    pd.testing.assert_series_equal(everyone, assignment_of(prepared, whole))
+    left_out = prepared.manifest[prepared.manifest["sample_id"].isin(set(everyone.index) - set(fewer.index))]
+    assert set(left_out["domain"]) == {"local"}
+    assert "test" not in set(everyone[left_out["sample_id"]])
+
+
+def test_a_study_with_a_curve_leaves_its_points(bent, finished, recipe, prepared):
+    points = pd.read_csv(bent.study / "curve.csv")
+    assert list(points.columns) == list(CURVE_COLUMNS)
+    assert points["label"].tolist() == [f"local-only@{SHARE}", "local-only", "global-only", f"transfer@{SHARE}", "transfer"]
+    assert points["share"].tolist() == [SHARE, 1.0, 0.0, SHARE, 1.0]
+    kept = count_learned(prepared.manifest, thinned_assignment(recipe, prepared, Cell("transfer", 0, -1, SHARE)), domain="local")
+    assert points.loc[3, ["patients", "films"]].tolist() == list(kept)
+    assert points["n_samples"].nunique() == 1
+    # of all stages only the two finetunings with fewer patients were trained, and no ordinary run
+    assert bent.err.count("Training stage") == 2
+    assert sorted(path.name for path in bent.runs.glob("demo/*-s0-*")) == sorted(path.name for path in finished.runs.glob("demo/*-s0-*"))
+    for name in ("matrix.csv", "results.csv"):
+        assert (bent.study / name).read_bytes() == (finished.study / name).read_bytes()
+    run = RunFolder(next((bent.runs / "demo" / "curve").glob("transfer@*")))
+    facts = json.loads(run.provenance.read_text())
+    assert (facts["arm"], facts["local_share"], facts["labels_spent"]["local"]) == ("transfer", SHARE, kept[1])
+    predictions = read_table(run.predictions)
+    assert list(predictions.columns) == list(PREDICTION_COLUMNS)
+    assert set(predictions["arm"]) == {f"transfer@{SHARE}"}
+    curves = read_curves(bent.study, replicates=20)
+    assert curves["transfer"].n[0] == 0
+    assert curves["local-only"].draws.shape == (20, 2)
+    np.testing.assert_allclose(curves["transfer"].value, points.loc[2:, "value"])
+    assert len(exchange_rates(curves["local-only"], curves["transfer"])) == 3
+    ordinary = check_runs([bent.runs / "demo"])
+    assert {run.path.parent.name for run in ordinary} == {"demo"}
+    with pytest.raises(ConfigError, match="share of the local patients"):
+        refuse_thinned(predictions)
+
+
+def test_a_study_without_a_curve_has_none(finished):
+    assert read_curves(finished.study) == {}
+    assert not (finished.runs / "demo" / "curve").exists()
