@@ -108,8 +108,8 @@ def ks_bonferroni(x: ArrayLike, y: ArrayLike) -> TwoSample:
     """
     both = pool(x, y)
     method: Literal["exact", "asymp"] = "exact" if max(both.n_global, both.n_local) <= EXACT_PATIENTS else "asymp"
-    here, there = both.values[both.local].astype(np.float64), both.values[~both.local].astype(np.float64)
-    pairs = [ks_2samp(there[:, column], here[:, column], method=method) for column in range(here.shape[1])]
+    columns = (both.values[:, column].astype(np.float64) for column in range(both.values.shape[1]))  # one at a time spares memory
+    pairs = [ks_2samp(column[~both.local], column[both.local], method=method) for column in columns]
     largest, smallest = max(float(pair.statistic) for pair in pairs), min(float(pair.pvalue) for pair in pairs)
     name = f"Kolmogorov-Smirnov on one film per patient, Bonferroni over {len(pairs)} dimensions (Rabanser 2019)"
     return TwoSample(largest, min(1.0, smallest * len(pairs)), both.n_global, both.n_local, name)
