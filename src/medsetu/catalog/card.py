@@ -75,6 +75,9 @@ class Card:
         citation: What to cite.
         reference_standard: What the labels were checked against.
         collection: case-control, consecutive or unknown.
+        blinding: What the readers who set the labels did not know.
+        acquired: When the images were taken, in words.
+        setting: Where the patients were seen: hospital, kind of care.
         checked_on: Day on which the card was written down.
         confidence: verified (main facts read in a cited source) or memory (recalled).
         unverified: Fields that are second-hand even on a verified card.
@@ -113,6 +116,9 @@ class Card:
     traps: tuple[str, ...] = ()
     overlaps: tuple[Overlap, ...] = ()
     tombstone: str | None = None
+    blinding: str | None = None
+    acquired: str | None = None
+    setting: str | None = None
 
 
 def cards_folder() -> Path:

@@ -15,11 +15,13 @@ import yaml
 from medsetu.backbone.stored import read_stored
 from medsetu.catalog.card import Card
 from medsetu.core.run import RunFolder
+from medsetu.core.table import write_table
 from medsetu.experiment.seal import Standing
 from medsetu.manifest.flow import participant_flow, split_table
 from medsetu.manifest.prepared import Prepared
 from medsetu.reader.image import read_image
 from medsetu.recipe.recipe import Recipe
+from medsetu.report.checklist import fill
 from medsetu.report.content import Example, Report
 from medsetu.report.film import choose_films
 from medsetu.report.render import render
@@ -60,7 +62,7 @@ class Comparison:
 def write_report(
     found: Comparison, *, recipe: Recipe, prepared: Prepared, runs: Sequence[RunFolder], cards: Sequence[Card], predictions: pd.DataFrame
 ) -> Path:
-    """Render ``report.html`` of a study or a single run.
+    """Render ``report.html`` of a study or a single run, and write its reporting checklists, ``checklists.csv``.
 
     Args:
         found: Results, matrices, ladders and sentences.
@@ -104,6 +106,7 @@ def write_report(
         level=recipe.evaluation.level,
         margin=recipe.evaluation.margin,
     )
+    write_table(fill(report), found.folder / "checklists.csv")
     return render(report, found.report)
 
 

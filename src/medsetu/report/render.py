@@ -15,9 +15,11 @@ from medsetu import __version__
 from medsetu.core.run import atomic_write
 from medsetu.core.sample import DOMAINS
 from medsetu.report.caution import cautions
+from medsetu.report.checklist import checklist_grids, fill
 from medsetu.report.content import Report
 from medsetu.report.curve import REPLICATES, curve_sides, learning_panels, reliability_panel, roc_panel
 from medsetu.report.film import alternative, picture
+from medsetu.report.flow import flow_panels
 from medsetu.report.forest import forest, ladder_bars
 from medsetu.report.grid import Grid, contrast_grid, finding_grid, group_grid, ladder_grid, matrix_grid, metric_grid
 from medsetu.report.material import card_view, deviation_grid, duplicate_grid, flows, pairs_grid, quarantine_grid, split_grid, weight_grid
@@ -140,6 +142,8 @@ def _material(report: Report) -> Mapping[str, Any]:
         "weights": weight_grid(report.weights),
         "deviations": deviation_grid(report.deviations),
         "flows": flows(report.flow),
+        "flow_panels": [Drawing(*one) for one in flow_panels(report.flow, report.split_table)],
+        "checklists": checklist_grids(fill(report)),
         "splits": split_grid(report.split_table),
         "quarantine": quarantine_grid(report.quarantine),
         "duplicates": duplicate_grid(report.duplicates),
