@@ -6,17 +6,12 @@ that of a rung on the same films, with a paired interval.
 """
 
 import math
-from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedGroupKFold
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from medsetu.core.label import check_findings
 from medsetu.core.sample import GLOBAL, LOCAL
@@ -25,6 +20,7 @@ from medsetu.evaluation.delong import difference_from, estimate_from
 from medsetu.evaluation.interval import Estimate, Floats, join_notes
 from medsetu.evaluation.kernel import KernelParts, kernel_parts
 from medsetu.evaluation.plan import EvaluationPlan
+from medsetu.shift.climb import climb, covered, ladder_parts
 from medsetu.shift.contrast import GLOBAL_ONLY, LOCAL_ONLY, TRANSFER
 from medsetu.shift.pairing import Side, paired_sides, side_names
 from medsetu.shift.rung import (
@@ -32,10 +28,8 @@ from medsetu.shift.rung import (
     FILE_FACTS,
     LUNGS_REMOVED,
     METADATA,
-    NO_FACTS,
     THUMBNAIL,
     WITHOUT_LUNGS,
-    Rung,
     reduced_films,
     rungs,
 )
@@ -60,7 +54,6 @@ LADDER_COLUMNS: dict[str, str] = {
     "note": "str",
 }
 INFLATED_FROM = 0.80  # AUROC; a rung without lungs whose lower bound lies above it inflates the reference
-FOLDS = 5  # of sides on which nothing was trained
 OPTIMISM = "best rung chosen on these films: its AUROC is slightly too high, the skill above it slightly too low"
 ALONE = {
     FILE_FACTS: "file facts alone",
@@ -70,8 +63,6 @@ ALONE = {
     LUNGS_REMOVED: "the film without its lungs",
 }
 REFERENCE_ARMS = {GLOBAL: (GLOBAL_ONLY,), LOCAL: (TRANSFER, LOCAL_ONLY, GLOBAL_ONLY)}  # whose skill a verdict names, first that was tested
-
-Part = tuple[int, NDArray[np.bool_], NDArray[np.bool_]]  # repeat, training films, test films
 
 
 @dataclass(frozen=True)
@@ -146,10 +137,10 @@ def shortcut_ladder(
         One row per arm and rung (``LADDER_COLUMNS``); a rung without facts is NaN and says so.
     """
     label = rows[finding].to_numpy(np.float64)
-    parts = list(_parts(rows, splits, label=label, seed=plan.seed))
-    side = side.take(np.isin(side.sample_id, rows["sample_id"].to_numpy(dtype=str)[_tested(parts, films=len(rows))]))
+    parts = list(ladder_parts(rows, label=label, seed=plan.seed, splits=splits))
+    side = side.take(np.isin(side.sample_id, rows["sample_id"].to_numpy(dtype=str)[covered(parts, films=len(rows))]))
     where = pd.Index(rows["sample_id"]).get_indexer(pd.Index(side.sample_id))
-    climbed = {rung.name: _climb(rung, label=label, parts=parts, where=where, side=side) for rung in rungs(rows, films)}
+    climbed = {rung.name: _parts(climb(rung, label=label, parts=parts), where=where, side=side) for rung in rungs(rows, films)}
     values = {name: estimate_from(found).value for name, found in climbed.items() if isinstance(found, KernelParts)}
     best = max((name for name in values if not math.isnan(values[name])), key=lambda name: values[name], default="")
     table = [
@@ -228,41 +219,9 @@ def _row(side: Side, arm: str, *, rung: str, found: KernelParts | str, level: fl
     }
 
 
-def _climb(rung: Rung, *, label: Floats, parts: Sequence[Part], where: NDArray[np.intp], side: Side) -> KernelParts | str:
+def _parts(scores: Floats | str, *, where: NDArray[np.intp], side: Side) -> KernelParts | str:
     """Kernel of a rung on the films of the side, or why there is none."""
-    if rung.features.shape[1] == 0:
-        return NO_FACTS
-    if any(np.unique(label[train]).size < 2 for _, train, _ in parts) or not parts:
-        return "a training part has one class only"
-    scores = np.full((1 + max(repeat for repeat, _, _ in parts), len(label)), math.nan)
-    for repeat, train, test in parts:
-        model = make_pipeline(StandardScaler(), LogisticRegression(C=rung.strength, max_iter=5000))
-        scores[repeat, test] = model.fit(rung.features[train], label[train]).decision_function(rung.features[test])
+    if isinstance(scores, str):
+        return scores
     matrix = next(iter(side.arms.values())).matrix
     return kernel_parts(matrix.label, scores[:, where], cluster=matrix.cluster)
-
-
-def _tested(parts: Sequence[Part], *, films: int) -> NDArray[np.bool_]:
-    """Films that every repeat tested."""
-    count = np.zeros((1 + max((repeat for repeat, _, _ in parts), default=0), films), dtype=bool)
-    for repeat, _, test in parts:
-        count[repeat] |= test
-    return np.asarray(count.all(axis=0))
-
-
-def _parts(rows: pd.DataFrame, splits: pd.DataFrame, *, label: Floats, seed: int) -> Iterator[Part]:
-    """Training and test masks, with the number of the repeat."""
-    own = splits[splits["sample_id"].isin(rows["sample_id"])]
-    if (own["split"] == "train").any():
-        repeats = sorted(set(own["repeat"]))
-        for (repeat, _), cell in own.groupby(["repeat", "fold"]):
-            split = rows["sample_id"].map(cell.set_index("sample_id")["split"])
-            yield repeats.index(repeat), split.isin(["train", "val"]).to_numpy(), (split == "test").to_numpy()
-        return
-    folds = min(FOLDS, int(np.bincount(label.astype(int), minlength=2).min()))
-    if folds < 2:  # nothing can be cross-fitted
-        return
-    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed % 2**32)
-    for _, test in splitter.split(label, label, groups=rows["group_id"]):
-        mask = np.isin(np.arange(len(label)), test)
-        yield 0, ~mask, mask
