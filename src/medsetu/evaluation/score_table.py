@@ -35,7 +35,7 @@ _DEFAULTS: dict[str, Any] = {
 _KEYS = ["arm", "seed", "fold", "split", "finding", "sample_id"]
 
 
-def read_scores(path: Path, *, columns: Mapping[str, str] | None = None) -> pd.DataFrame:
+def read_scores(path: Path, *, columns: Mapping[str, str] | None = None, assumed: Mapping[str, Any] | None = None) -> pd.DataFrame:
     """Read the scores of a model and check every row.
 
     Args:
@@ -44,6 +44,7 @@ def read_scores(path: Path, *, columns: Mapping[str, str] | None = None) -> pd.D
             external), ``score`` (probability in [0, 1]) and ``label`` (1, 0, empty for unknown) are needed; ``patient_id``, ``finding``,
             ``split`` (test, val, train), ``arm``, ``seed``, ``fold``, ``threshold`` (the operating point in use), ``site``, ``sex``,
             ``age_years``, ``view`` and ``device`` are used where they exist.
+        assumed: Our column name -> value where the file has no such column; a needed column is optional then.
 
     Returns:
         Table with ``PREDICTION_COLUMNS``, and ``threshold`` where the file has it.
@@ -52,6 +53,7 @@ def read_scores(path: Path, *, columns: Mapping[str, str] | None = None) -> pd.D
         DataError: The file or a column is missing, a value is impossible, a film was scored twice, or one model has several thresholds.
     """
     raw = read_table(path)
+    raw = raw.assign(**{name: value for name, value in (assumed or {}).items() if name not in raw.columns and name not in (columns or {})})
     table = _named(raw, columns or {}, where=str(path))
     _check(table, where=str(path))
     kept = [*PREDICTION_COLUMNS, *(["threshold"] if "threshold" in table.columns else [])]
