@@ -13,6 +13,7 @@ from medsetu.shift.verdict import verdict_sentence
 
 RING = ShiftRow("shortcut", "ladder", "global: border ring", 0.944, 0.92, 0.96, verdict=f"{INFLATED}: the classes are told apart by it")
 LOW = ShiftRow("shortcut", "ladder", "global: 8 x 8 thumbnail", 0.6, 0.5, 0.7, verdict="nothing found")
+WEAK = ShiftRow("shortcut", "ladder", "global: border ring", 0.73, 0.62, 0.82, verdict="the classes are told apart by it")
 BORDER = ShiftRow("shortcut", LOST, f"global: {WITHOUT_BORDER}", 0.1, 0.05, 0.15, verdict=USES[WITHOUT_BORDER])
 NOTHING = ShiftRow("shortcut", LOST, f"global: {WITHOUT_MARKERS}", 0.0, -0.05, 0.05, verdict="no loss shown")
 WITHOUT = ShiftRow("shortcut", "auroc altered", f"global: {WITHOUT_LUNGS}", 0.9, 0.85, 0.95, verdict=BLIND)
@@ -28,6 +29,7 @@ WITHOUT = ShiftRow("shortcut", "auroc altered", f"global: {WITHOUT_LUNGS}", 0.9,
         ([LOW], [BORDER], "Reference not shown to be inflated", "reads what is no disease"),
         ([LOW], [WITHOUT, NOTHING], "Reference not shown to be inflated", "may be disease or not"),
         ([LOW], [NOTHING], "Reference not shown to be inflated", "does not prove that there is none"),
+        ([WEAK], [NOTHING], "Reference not shown to be inflated", "too little to call the reference inflated"),
         ([], [BORDER], "The ladder was not climbed", "reads what is no disease"),
     ],
 )

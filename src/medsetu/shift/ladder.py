@@ -132,4 +132,4 @@ def _verdict(rung: str, found: Estimate) -> str:
         return "not identified"
     if rung in WITHOUT_LUNGS and found.low > INFLATED_FROM:
         return f"{INFLATED}: the classes are told apart by {ALONE[rung]}"
-    return f"{ALONE[rung]} tells the classes apart" if found.low > 0.5 else "nothing found"
+    return f"the classes are told apart by {ALONE[rung]}" if found.low > 0.5 else "nothing found"

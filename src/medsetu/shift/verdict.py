@@ -8,6 +8,7 @@ from medsetu.shift.ladder import INFLATED, MEASURE
 from medsetu.shift.occlusion import WITHOUT_BORDER, WITHOUT_MARKERS
 from medsetu.shift.probe_rows import BLIND, LOST, USES
 from medsetu.shift.row import ShiftRow
+from medsetu.shift.rung import WITHOUT_LUNGS as RUNGS_WITHOUT_LUNGS
 
 _OUTSIDE = (USES[WITHOUT_BORDER], USES[WITHOUT_MARKERS])  # no disease can be there
 
@@ -36,7 +37,8 @@ def verdict_sentence(ladder: Sequence[ShiftRow], probe: Sequence[ShiftRow], *, s
     inflating = [row for row in rungs if row.verdict.startswith(INFLATED)]
     used = [row for row in tests if row.measure == LOST and row.verdict in _OUTSIDE]
     blind = [row for row in tests if row.verdict == BLIND]
-    meaning = _meaning(inflated=bool(inflating), used=bool(used), blind=bool(blind))
+    outside = [row for row in rungs if row.subject.removeprefix(f"{side}: ") in RUNGS_WITHOUT_LUNGS and row.low > 0.5]
+    meaning = _meaning(inflated=bool(inflating), used=bool(used), blind=bool(blind), outside=bool(outside))
     return f"{_allowed(rungs, inflating, side)}; {_done(tests, used + blind, side)}: {meaning}."
 
 
@@ -62,7 +64,7 @@ def _done(tests: Sequence[ShiftRow], used: Sequence[ShiftRow], side: str) -> str
     return f"the network {' and '.join(parts)}"
 
 
-def _meaning(*, inflated: bool, used: bool, blind: bool) -> str:
+def _meaning(*, inflated: bool, used: bool, blind: bool, outside: bool) -> str:
     if inflated and (used or blind):
         return "the AUROC of this side is not evidence of skill"
     if inflated:
@@ -71,6 +73,8 @@ def _meaning(*, inflated: bool, used: bool, blind: bool) -> str:
         return "the network reads what is no disease"
     if blind:
         return "part of what it reads lies outside the lung template, which may be disease or not"
+    if outside:
+        return "something outside the lungs goes with the label, too little to call the reference inflated"
     return "no shortcut found, which does not prove that there is none"
 
 
