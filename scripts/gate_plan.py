@@ -17,7 +17,7 @@ from medsetu.evaluation.interval import hanley_mcneil
 from medsetu.manifest.progress import progress
 from medsetu.shift.exchange import exchange_rates
 from medsetu.shift.learning_curve import LearningCurve, patients_needed
-from medsetu.shift.planner import cases_to_prove, proof_power
+from medsetu.shift.sample_size import cases_to_prove, proof_power
 
 Floats = NDArray[np.float64]
 SIZES = np.array([8.0, 13.0, 20.0, 32.0, 52.0])

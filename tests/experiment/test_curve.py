@@ -11,6 +11,7 @@ from experiment.conftest import run_study
 from medsetu.core.errors import ConfigError
 from medsetu.core.run import RunFolder
 from medsetu.core.table import PREDICTION_COLUMNS, read_table
+from medsetu.experiment import study
 from medsetu.experiment.cell import Cell, assignment_of, thinned_assignment
 from medsetu.experiment.compare import check_runs, refuse_thinned
 from medsetu.experiment.curve import CURVE_COLUMNS, curve_cells, read_curves
@@ -97,3 +98,17 @@ def test_a_study_with_a_curve_leaves_its_points(bent, finished, recipe, prepared
 def test_a_study_without_a_curve_has_none(finished):
     assert read_curves(finished.study) == {}
     assert not (finished.runs / "demo" / "curve").exists()
+
+
+def test_launched_jobs_carry_the_share(recipe, prepared, finished, monkeypatch, tmp_path):
+    """Every job of a launcher is a cell again on the other side; what others start from goes first."""
+    waves, cells = [], [Cell("transfer", 0), Cell("global-only", 0), Cell("transfer", 0, -1, SHARE)]
+    monkeypatch.setattr(study, "launch", lambda jobs, task: waves.append(jobs) or [str(tmp_path)] * len(jobs))
+    study._everywhere(cells)
+    assert [[job["arm"] for job in wave] for wave in waves] == [["global-only"], ["transfer", "transfer"]]
+    met = []
+    monkeypatch.setattr(study, "prepare_recipe", lambda _: prepared)
+    monkeypatch.setattr(study, "run_cell", lambda *found: met.append(found[2]) or RunFolder(tmp_path))
+    for job in waves[1]:
+        study.run_one({**finished.config, **job})
+    assert met == [cells[0], cells[2]]

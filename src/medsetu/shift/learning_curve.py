@@ -18,6 +18,7 @@ from medsetu.evaluation.curve import auroc, curve, sensitivity_at_specificity
 from medsetu.evaluation.interval import Floats
 from medsetu.evaluation.kernel import seed_weights
 from medsetu.evaluation.score import ScoreMatrix
+from medsetu.manifest.progress import progress
 
 SMALLEST_RATE, LARGEST_RATE = 0.05, 3.0  # of the exponent c: outside, a handful of points cannot tell a law from a constant
 FEWEST_POINTS = 3  # a law of three parameters
@@ -288,8 +289,10 @@ def measure_curve(
     single = [skill(matrix, np.ones((1, matrix.label.size)))[:, 0] for matrix in matrices]
     strata = patient_strata(first.label, first.cluster) if first.label.size else None
     blocks: list[Floats] = [np.zeros((0, len(matrices)))]
-    for weight in patient_weights(first.cluster, replicates=replicates, seed=seed, strata=strata):
-        blocks.append(np.stack([share @ skill(matrix, weight) for share, matrix in zip(shares, matrices, strict=True)], axis=1))
+    with progress(replicates, label=f"Learning curve of {arm}") as advance:
+        for weight in patient_weights(first.cluster, replicates=replicates, seed=seed, strata=strata):
+            blocks.append(np.stack([share @ skill(matrix, weight) for share, matrix in zip(shares, matrices, strict=True)], axis=1))
+            advance(len(weight))
     draws = np.concatenate(blocks)
     for point, (matrix, values) in enumerate(zip(matrices, single, strict=True)):
         rng = np.random.default_rng([seed, 1, point, *arm.encode()])

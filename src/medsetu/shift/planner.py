@@ -1,177 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How many local patients it takes: to prove a target, to miss nobody, to measure a gap, and to train until a target is reached.
-
-A proportion counts as proved when the lower end of its two-sided 95 % Wilson interval reaches the target. Power is that of the exact
-binomial law, and the sample size is the first from which the power holds for good: it saws up and down with n.
-"""
+"""What it takes, as lines of the shift table: cases to prove a target, patients to train until it is reached, films to know a gap."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from scipy.stats import binom, norm
 
-from medsetu.core.errors import ConfigError
 from medsetu.evaluation.delong import auroc_estimate
-from medsetu.evaluation.interval import Estimate, Floats, check_level, critical, hanley_mcneil, wilson
-from medsetu.evaluation.score import Ints
+from medsetu.evaluation.interval import Estimate, join_notes
 from medsetu.shift.cohort import Cohort, Films
-from medsetu.shift.exchange import exchange_rates
+from medsetu.shift.contrast import LOCAL_ONLY, TRANSFER
+from medsetu.shift.exchange import Exchange, exchange_rates
 from medsetu.shift.learning_curve import FEWEST_POINTS, LearningCurve, Need, patients_needed
 from medsetu.shift.plan import ShiftPlan
 from medsetu.shift.profile import Profile
 from medsetu.shift.row import REFUSED, ShiftRow
+from medsetu.shift.sample_size import cases_for_gap, cases_to_prove, cases_without_miss
 
 SECTION = "plan"
 RECALLS = (0.98, 0.99)  # recall targets, as one-sided lower bounds
 HALF_WIDTH = 0.05  # AUROC: how closely a gap should be known
-_MOST = 1_000_000  # films: beyond it nobody plans
-_ROUNDING = 1e-12
-
-
-def proved(positive: int, total: int, *, target: float, level: float = 0.95) -> bool:
-    """Whether a share is proved to reach a target: the lower Wilson end does.
-
-    Args:
-        positive: Cases found.
-        total: Cases.
-        target: Share to reach, in (0, 1).
-        level: Level of the two-sided interval.
-
-    Returns:
-        The verdict.
-
-    Example:
-        >>> proved(95, 100, target=0.9), proved(133, 140, target=0.9)
-        (False, True)
-    """
-    return total > 0 and float(wilson(positive, total, level=level)[0]) >= target - _ROUNDING
-
-
-def proof_power(total: int, *, target: float, truth: float, level: float = 0.95) -> float:
-    """Probability that a test with so many cases proves a share, exact binomial.
-
-    Args:
-        total: Cases of the test.
-        target: Share to prove, in (0, 1).
-        truth: True share, in (0, 1).
-        level: Level of the two-sided interval.
-
-    Returns:
-        Power in [0, 1].
-
-    Example:
-        >>> round(proof_power(254, target=0.90, truth=0.95), 3)
-        0.862
-    """
-    return float(_power(np.array([total]), target=target, truth=truth, level=level)[0])
-
-
-def _power(total: Ints, *, target: float, truth: float, level: float) -> Floats:
-    """Power for each number of cases; the lower Wilson end reaches p0 when the share found is at least p0 + z sqrt(p0 q0 / n)."""
-    above = np.sqrt(total * target * (1 - target)) * float(critical(level))
-    fewest: Floats = np.ceil(np.asarray(total * target + above - _ROUNDING * total, dtype=np.float64))
-    power: Floats = binom.sf(fewest - 1, total, truth)
-    return power
-
-
-def cases_to_prove(target: float, *, truth: float, power: float = 0.8, level: float = 0.95) -> int:
-    """Cases that a test needs to prove a sensitivity (or non-cases, a specificity).
-
-    Args:
-        target: Share to prove, in (0, 1).
-        truth: True share that is assumed, above the target and below 1.
-        power: Wanted power.
-        level: Level of the two-sided interval.
-
-    Returns:
-        The number from which on the power is never below the wanted one.
-
-    Raises:
-        ConfigError: The truth does not lie above the target, the power is outside (0, 1), or nobody could collect so many.
-
-    Example:
-        >>> cases_to_prove(0.90, truth=0.95), cases_to_prove(0.90, truth=0.93), cases_to_prove(0.70, truth=0.80)
-        (254, 740, 158)
-    """
-    if not (0 < target < truth < 1 and 0 < power < 1):
-        raise ConfigError(
-            what=f"No test proves {target:g} with power {power:g} when the truth is {truth:g}",
-            where="shift.planner.cases_to_prove",
-            remedy="Assume a truth above the target and below 1, and a power between 0 and 1",
-        )
-    z, quantile = float(critical(level)), float(norm.ppf(power))
-    rough = ((z * math.sqrt(target * (1 - target)) + max(quantile, 0.0) * math.sqrt(truth * (1 - truth))) / (truth - target)) ** 2
-    if rough > _MOST:
-        raise ConfigError(
-            what=f"Proving {target:g} takes more than {_MOST:,} cases when the truth is {truth:g}",
-            where="shift.planner.cases_to_prove",
-            remedy="Assume a truth further above the target",
-        )
-    sizes = np.arange(1, int(2 * rough) + 200)
-    short = np.flatnonzero(_power(sizes, target=target, truth=truth, level=level) < power)
-    return int(sizes[short[-1]] + 1) if short.size else 1
-
-
-def cases_without_miss(recall: float, *, level: float = 0.95) -> int:
-    """Cases in a row, none of them missed, that put the one-sided lower bound of recall at a target.
-
-    Args:
-        recall: Target in (0, 1).
-        level: One-sided confidence level (Clopper and Pearson).
-
-    Returns:
-        The number of cases.
-
-    Raises:
-        ConfigError: The target is outside (0, 1).
-
-    Example:
-        >>> cases_without_miss(0.98), cases_without_miss(0.99)
-        (149, 299)
-    """
-    if not 0 < recall < 1:
-        raise ConfigError(
-            what=f"A recall of {recall:g} cannot be proved", where="Recall target", remedy="Give a number below 1, such as 0.98"
-        )
-    return math.ceil(math.log(1 - check_level(level)) / math.log(recall) - 1e-9)
-
-
-def cases_for_gap(half_width: float, *, aurocs: tuple[float, float], global_error: float | None = None, level: float = 0.95) -> int | None:
-    """Positives, and as many negatives, of each side that tell a gap to plus or minus ``half_width``.
-
-    Standard errors come from the expected values (Hanley and McNeil 1982); one film per patient.
-
-    Args:
-        half_width: Half the width of the interval, above 0, in AUROC.
-        aurocs: Expected AUROC on the global and on the local side, in (0, 1).
-        global_error: Standard error of the global AUROC where that side is as it is; None: both sides are as large.
-        level: Confidence level.
-
-    Returns:
-        Films per class; None when the global side as it is makes the gap wider than that, however many local films there are.
-
-    Raises:
-        ConfigError: The half width is not positive, or an AUROC is outside (0, 1).
-
-    Example:
-        >>> cases_for_gap(0.05, aurocs=(0.9, 0.85))
-        195
-        >>> cases_for_gap(0.05, aurocs=(0.9, 0.85), global_error=0.03) is None
-        True
-    """
-    if not (half_width > 0 and all(0 < value < 1 for value in aurocs)):
-        raise ConfigError(
-            what=f"A gap between AUROCs of {aurocs[0]:g} and {aurocs[1]:g} cannot be planned to within {half_width:g}",
-            where="shift.planner.cases_for_gap",
-            remedy="Expect AUROCs between 0 and 1, and ask for a half width above 0 such as 0.05",
-        )
-    sizes = np.arange(1, 20_001)
-    local = hanley_mcneil(aurocs[1], sizes, negatives=sizes)
-    known = hanley_mcneil(aurocs[0], sizes, negatives=sizes) if global_error is None else global_error**2
-    reached = np.flatnonzero(float(critical(level)) * np.sqrt(local + known) <= half_width)
-    return int(sizes[reached[0]]) if reached.size else None
 
 
 def rows(
@@ -179,7 +28,7 @@ def rows(
     plan: ShiftPlan,
     *,
     profile: Profile | None = None,
-    curves: Mapping[str, LearningCurve] | None = None,
+    curves: Sequence[LearningCurve] = (),
     half_width: float = HALF_WIDTH,
     power: float = 0.8,
 ) -> list[ShiftRow]:
@@ -189,7 +38,7 @@ def rows(
         cohort: Both sides with the scores of one arm.
         plan: Level.
         profile: Targets with their edition; None: no targets.
-        curves: Learning curves of the AUROC or of the sensitivity at ``profile.assumed_specificity``, by arm.
+        curves: Learning curves of any arms: AUROC for the exchange rate, sensitivity at ``profile.assumed_specificity`` for the need too.
         half_width: How closely the gap should be known, in AUROC.
         power: Power of proofs, and share of replicates that must reach a target.
 
@@ -203,7 +52,7 @@ def rows(
         lines.append(_size_row("cases without a miss", f"recall {recall:g}", needed, have, method="one-sided Clopper-Pearson"))
     if profile is not None:
         lines += _profile_rows(films, profile, power=power, level=plan.level)
-    lines += _curve_rows(curves or {}, profile, power=power, level=plan.level)
+    lines += _curve_rows(curves, profile, power=power, level=plan.level)
     n_global, n_local = cohort.global_films.known().n_patients, films.n_patients
     return [replace(line, n_global=n_global, n_local=n_local) for line in lines]
 
@@ -243,7 +92,11 @@ def _gap_row(cohort: Cohort, plan: ShiftPlan, *, half_width: float) -> ShiftRow:
         method="Hanley-McNeil 1982",
     )
     if not all(0 < one.value < 1 for one in found):
-        return replace(blank, verdict=f"{REFUSED}: an AUROC strictly between 0 and 1 on both sides is needed", note=found[0].note)
+        return replace(
+            blank,
+            verdict=f"{REFUSED}: an AUROC strictly between 0 and 1 on both sides is needed",
+            note=join_notes(*(one.note for one in found)),
+        )
     needed = cases_for_gap(half_width, aurocs=(found[0].value, found[1].value), level=plan.level)
     if needed is None:
         return replace(blank, verdict=f"{REFUSED}: more than 20,000 per class")
@@ -254,28 +107,16 @@ def _auroc(films: Films, *, level: float) -> Estimate:
     return auroc_estimate(films.label, films.scores, cluster=films.cluster, seed=films.seed, level=level)
 
 
-def _curve_rows(curves: Mapping[str, LearningCurve], profile: Profile | None, *, power: float, level: float) -> list[ShiftRow]:
+def _curve_rows(curves: Sequence[LearningCurve], profile: Profile | None, *, power: float, level: float) -> list[ShiftRow]:
     lines = []
-    for arm, learned in curves.items():
+    for learned in curves:
         if profile is not None and learned.metric == sensitivity_metric(profile):
-            for target in (profile.sensitivity, profile.assumed_sensitivity):
-                lines.append(_need_row(arm, learned, target=target, power=power, level=level))
-    if {"local-only", "transfer"} <= set(curves):
-        lines += [
-            ShiftRow(
-                SECTION,
-                f"label exchange rate, {curves['transfer'].metric}",
-                f"transfer with {rate.n:.0f} local patients",
-                value=_finite(rate.value),
-                low=_finite(rate.low),
-                high=_finite(rate.high),
-                unit="local patients",
-                method="horizontal distance of the learning curves, paired patient bootstrap",
-                verdict=rate.verdict,
-                note="" if math.isnan(rate.meets) else f"the curves meet in {rate.meets:.0%} of replicates",
-            )
-            for rate in exchange_rates(curves["local-only"], curves["transfer"], level=level)
-        ]
+            lines += _need_rows(learned, profile, power=power, level=level)
+    arms = {(learned.arm, learned.metric): learned for learned in curves}
+    for metric in dict.fromkeys(learned.metric for learned in curves):
+        if (LOCAL_ONLY, metric) in arms and (TRANSFER, metric) in arms:
+            rates = exchange_rates(arms[LOCAL_ONLY, metric], arms[TRANSFER, metric], level=level)
+            lines += [_rate_row(rate, metric) for rate in rates]
     return lines
 
 
@@ -284,19 +125,41 @@ def sensitivity_metric(profile: Profile) -> str:
     return f"sensitivity at specificity {profile.assumed_specificity:g}"
 
 
-def _need_row(arm: str, learned: LearningCurve, *, target: float, power: float, level: float) -> ShiftRow:
-    blank = ShiftRow(
+def _need_rows(learned: LearningCurve, profile: Profile, *, power: float, level: float) -> list[ShiftRow]:
+    """Patients to train with: until the target is the truth, and until a test of the planned size proves it."""
+    cases = cases_to_prove(profile.sensitivity, truth=profile.assumed_sensitivity, power=power, level=level)
+    proof = f"{cases} positives then prove {profile.sensitivity:g} or more with power {power:.0%}"
+    lines = []
+    for target, remark in ((profile.sensitivity, "the truth, not yet proved"), (profile.assumed_sensitivity, proof)):
+        blank = ShiftRow(
+            SECTION,
+            f"local patients for {learned.metric} >= {target:g}",
+            learned.arm,
+            unit="local patients",
+            method=f"inverse power law, {learned.draws.shape[0]} replicates of patients and seeds",
+        )
+        if int((learned.n > 0).sum()) < FEWEST_POINTS or not np.isfinite(learned.value).all():
+            lines.append(replace(blank, verdict=f"{REFUSED}: a law takes {FEWEST_POINTS} numbers of local patients, and both classes"))
+            continue
+        need = patients_needed(learned, target=target, power=power, level=level)
+        value, low, high = (_finite(number) for number in (need.value, need.low, need.high))
+        note = join_notes(remark, _shares(need))
+        lines.append(replace(blank, value=value, low=low, high=high, verdict=need.verdict, note=note))
+    return lines
+
+
+def _rate_row(rate: Exchange, metric: str) -> ShiftRow:
+    return ShiftRow(
         SECTION,
-        f"local patients for {learned.metric} >= {target:g}",
-        arm,
+        f"label exchange rate, {metric}",
+        f"transfer with {rate.n:.0f} local patients",
+        value=_finite(rate.value),
+        low=_finite(rate.low),
+        high=_finite(rate.high),
         unit="local patients",
-        method=f"inverse power law, {learned.draws.shape[0]} replicates of patients and seeds",
-    )
-    if int((learned.n > 0).sum()) < FEWEST_POINTS:
-        return replace(blank, verdict=f"{REFUSED}: a law takes {FEWEST_POINTS} numbers of local patients")
-    need = patients_needed(learned, target=target, power=power, level=level)
-    return replace(
-        blank, value=_finite(need.value), low=_finite(need.low), high=_finite(need.high), verdict=need.verdict, note=_shares(need)
+        method="horizontal distance of the learning curves, paired patient bootstrap",
+        verdict=rate.verdict,
+        note="" if math.isnan(rate.meets) else f"the curves meet in {rate.meets:.0%} of replicates",
     )
 
 
