@@ -8,7 +8,7 @@ are no part of a film and stay black.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from medsetu.evaluation.interval import Floats
 Pixels = NDArray[np.float32]
 
 
+@runtime_checkable
 class ImageRepair(Protocol):
     """A repair of images that learns from films of the global side, without labels."""
 

@@ -7,7 +7,7 @@ Both return a changed copy and read nothing of a batch but its images.
 import copy
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -37,6 +37,7 @@ class Adapted(Generic[N]):
     note: str = ""
 
 
+@runtime_checkable
 class NetworkRepair(Protocol):
     """A repair of a network without labels."""
 
