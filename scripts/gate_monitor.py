@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Is the stated average run length held, and how soon is a change seen? `python scripts/gate_monitor.py [--worlds 200] [--seed 0]`.
 
-Every world draws a new reference window from its population, sets its limit from that window alone, as a hospital would, and is then watched
-with new patients (one to three films each, correlated). Asked for: at least 80 % of the stated length where nothing changes.
+Every world draws a new reference window from its population, sets its limit from that window alone, as a hospital would, and is then
+watched with new patients (one to three films each, correlated). Asked for: at least 80 % of the stated length where nothing changes.
 """
 
 import argparse

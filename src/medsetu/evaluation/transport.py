@@ -37,11 +37,11 @@ def decide(matrix: ScoreMatrix, fitted: Fitted, *, prevalences: tuple[float, ...
     rule = f"{fitted.kind}_{fitted.rule.name}"
     counts = matrix.counts
     found = {f"threshold_at_{rule}": _threshold_estimate(fitted, level=level)}
-    missing = _missing(matrix, fitted)
+    missing = missing_threshold(matrix, fitted)
     if missing:
         names = [*MEASURES, *(f"{name}_prevalence_{short(p)}" for p in prevalences for name in ("ppv", "npv"))]
         return found | {_metric(name, rule): Estimate(NAN, NAN, NAN, *counts, "", missing) for name in names}
-    draws = _Draws.make(matrix, fitted, level=level, seed=seed)
+    draws = Draws.make(matrix, fitted, level=level, seed=seed)
     note = join_notes(claim_note(matrix.n_seeds), f"threshold from {fitted.origin}", established_note(fitted.counts[2]))
     for name in MEASURES:
         found[_metric(name, rule)] = draws.estimate(name, counts=counts, level=level, note=note)
@@ -56,13 +56,38 @@ def decide(matrix: ScoreMatrix, fitted: Fitted, *, prevalences: tuple[float, ...
 
 
 @dataclass(frozen=True)
-class _Draws:
+class Draws:
+    """Sensitivity, specificity, PPV and NPV of carried thresholds, and draws from their joint confidence distribution.
+
+    Draw r of two sets of test samples stands on the same resample of validation, so that differences between sides cancel what they share.
+
+    Attributes:
+        ratios: Each measure on the test samples.
+        replicate: (B,) draws of each measure; NaN where it is undefined.
+        patients: (B,) the same without what the training seeds add.
+        by_model: (M,) each measure under each model.
+        resampled: Whether validation patients or training seeds vary, besides the test samples.
+    """
+
     ratios: dict[str, Ratio]
     replicate: dict[str, Floats]
+    patients: dict[str, Floats]
+    by_model: dict[str, Floats]
     resampled: bool
 
     @classmethod
-    def make(cls, matrix: ScoreMatrix, fitted: Fitted, *, level: float, seed: int) -> "_Draws":
+    def make(cls, matrix: ScoreMatrix, fitted: Fitted, *, level: float, seed: int) -> "Draws":
+        """Carry thresholds to test samples.
+
+        Args:
+            matrix: Test labels and scores; ``fold`` names the model that scored each sample.
+            fitted: Thresholds of the same models.
+            level: Confidence level in (0, 1), for the effective size.
+            seed: Seed of the draws; two sets of test samples need two seeds.
+
+        Returns:
+            The draws.
+        """
         shares = seed_weights(matrix.seed.size, seed=matrix.seed)
         called = shares @ (matrix.scores >= _spread_out(matrix, fitted.value))
         ratios = decision_ratios(matrix.label, called, cluster=matrix.cluster, level=level)
@@ -70,16 +95,17 @@ class _Draws:
         size = next(iter(fitted.replicate.values())).size
         moved = _resampled_ratios(matrix, fitted, shares) if size else None
         single = _by_model(matrix, fitted)
-        replicate = {}
+        replicate, patients = {}, {}
         for name, one in ratios.items():
             values, totals = moved[name] if moved else (np.full(4000, one.value), np.full(4000, one.total))
             effective = totals * (one.effective / one.total if one.total else NAN)
             deviate = rng.permutation(special.ndtri((np.arange(values.size) + 0.5) / values.size))
-            drawn = wilson_bound(np.clip(centred(values, one.value), 0.0, 1.0) * effective, effective, z=deviate)
-            replicate[name] = widen(drawn, single[name], seed=matrix.seed, rng=rng, limits=SHARE)
-        return cls(ratios, replicate, resampled=moved is not None or matrix.n_seeds > 1)
+            patients[name] = wilson_bound(np.clip(centred(values, one.value), 0.0, 1.0) * effective, effective, z=deviate)
+            replicate[name] = widen(patients[name], single[name], seed=matrix.seed, rng=rng, limits=SHARE)
+        return cls(ratios, replicate, patients, single, resampled=moved is not None or matrix.n_seeds > 1)
 
     def estimate(self, name: str, *, counts: tuple[int, int, int], level: float, note: str) -> Estimate:
+        """Write one measure as an estimate; NaN with the reason where its denominator is empty."""
         one = self.ratios[name]
         if not np.isfinite(one.value):
             return Estimate(NAN, NAN, NAN, *counts, "", join_notes(note, f"no samples in the denominator of {name}"))
@@ -146,7 +172,8 @@ def _spread_out(matrix: ScoreMatrix, value: Mapping[Model, float]) -> Floats:
     return table
 
 
-def _missing(matrix: ScoreMatrix, fitted: Fitted) -> str:
+def missing_threshold(matrix: ScoreMatrix, fitted: Fitted) -> str:
+    """Say why thresholds cannot be carried to these samples; "" when they can."""
     if matrix.label.size == 0:
         return "no samples"
     models = {(int(seed), int(fold)) for seed, row in zip(matrix.seed, matrix.fold, strict=True) for fold in np.unique(row)}
