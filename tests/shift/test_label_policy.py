@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Votes read in three ways; the policy of a side recognised; the gap under one policy."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scripts.gate_explain import World
+
+from medsetu.core.errors import ConfigError
+from medsetu.evaluation.metric import auroc_value
+from medsetu.shift.label_policy import POLICIES, policy_aurocs, policy_gaps, policy_label, policy_of
+
+NAN = float("nan")
+
+
+def voted(*, policies: tuple[str, str] = ("majority", "majority"), seed: int = 0, readers: int = 3, patients: int = 300):
+    """Readers see the finding through noise; each side turns votes into labels by its own policy."""
+    rng = np.random.default_rng(seed)
+    cohort = World("toy").cohort((patients, patients), rng=rng)
+    films = []
+    for side, policy in zip((cohort.global_films, cohort.local_films), policies, strict=True):
+        votes = (side.label[:, None] + 0.35 * rng.normal(size=(len(side), readers)) > 0.5).astype(float)
+        films.append(replace(side, votes=votes, label=policy_label(votes, policy)))
+    return replace(cohort, global_films=films[0], local_films=films[1])
+
+
+def test_policies_on_missing_votes_and_ties():
+    votes = np.array([[1.0, 0.0, NAN], [NAN, NAN, NAN], [1.0, 1.0, NAN], [0.0, 0.0, 1.0], [1.0, NAN, NAN]])
+    found = {name: policy_label(votes, name) for name in POLICIES}
+    assert np.array_equal(found["any-positive"], [1, NAN, 1, 1, 1], equal_nan=True)
+    assert np.array_equal(found["majority"], [NAN, NAN, 1, 0, 1], equal_nan=True)
+    assert np.array_equal(found["unanimous"], [0, NAN, 1, 0, 1], equal_nan=True)
+    with pytest.raises(ConfigError, match="unanimous"):
+        policy_label(votes, "consensus")
+
+
+def test_the_policy_of_a_side_is_recognised():
+    cohort = voted(policies=("any-positive", "unanimous"))
+    assert policy_of(cohort.global_films) == ("any-positive", 1.0)
+    assert policy_of(cohort.local_films) == ("unanimous", 1.0)
+
+
+def test_labels_that_follow_no_policy_are_said_so():
+    films = voted().global_films
+    shuffled = replace(films, label=np.random.default_rng(0).permutation(films.label))
+    assert policy_of(shuffled)[0] == ""
+    assert policy_of(replace(films, votes=None))[0] == ""
+    assert policy_of(replace(films, votes=films.votes[:, :1]))[0] == ""
+
+
+def test_aurocs_by_policy_are_plain_aurocs():
+    films = voted().global_films
+    found = policy_aurocs(films, level=0.95)
+    for name in POLICIES:
+        assert found[name].value == pytest.approx(auroc_value(policy_label(films.votes, name), films.scores[0]))
+    assert policy_aurocs(replace(films, votes=None), level=0.95) == {}
+
+
+def test_one_policy_for_both_sides_removes_a_gap_of_policy():
+    cohort = voted(policies=("majority", "any-positive"), patients=2000)
+    sides = cohort.global_films, cohort.local_films
+    given = auroc_value(sides[0].label, sides[0].scores[0]) - auroc_value(sides[1].label, sides[1].scores[0])
+    found = policy_gaps(sides, level=0.95)
+    assert given > 0.04
+    assert found["majority"].low <= 0.0 <= found["majority"].high
+    assert policy_gaps((sides[0], replace(sides[1], votes=None)), level=0.95) == {}
