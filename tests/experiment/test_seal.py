@@ -55,6 +55,9 @@ def test_a_study_under_its_seal_says_so(sealed):
     assert "Deviations from the sealed plan" not in page
     ledger = next((sealed.runs / "work" / "ledger").glob("*.json"))
     assert [entry["seal"] for entry in json.loads(ledger.read_text())["openings"]] == [written.sha256]
+    files = [seal_path(sealed.runs, "demo"), ledger, *(path for path in sealed.study.iterdir() if path.is_file())]
+    assert "checklists.csv" in {path.name for path in files}
+    assert [path for path in files if SENTINEL.encode() in path.read_bytes()] == []  # T44
 
 
 def test_a_study_without_a_seal_says_so(finished):
