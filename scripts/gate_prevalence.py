@@ -162,7 +162,7 @@ def print_coverage(cohorts: int, seed: int) -> None:
             every[name].append(share)
         told = "".join(f"{share:>10.3f} {width:.3f}" for share, width in found.values())
         gate = "0.935-0.965" if min(per_class, local) >= 50 else ">= 0.91"
-        print(f"{per_class:>13}  {local:>5}  {prevalence:>10}  {each:>10}  {told}  {gate}")
+        print(f"{per_class:>13}  {local:>5}  {prevalence:>10}  {each:>10}  {told}  {gate}", flush=True)
     print(f"{'mean':>44}  " + "".join(f"{np.mean(shares):>10.3f}      " for shares in every.values()) + "  >= 0.94")
 
 
