@@ -165,3 +165,27 @@ def test_every_sampler_trains(both: pd.DataFrame, plan: DataPlan, sampler: str) 
     data = make(both, dataclasses.replace(plan, sampler=sampler))
     shown = sum(len(batch["sample_id"]) for batch in data.train_dataloader())
     assert shown == (data.train_rows["patient_id"].nunique() if sampler == "patient" else len(data.train_rows))
+
+
+def test_a_side_is_met_without_its_labels_and_the_same_way_again(both: pd.DataFrame, plan: DataPlan) -> None:
+    met = TrainOn("global", batch_size=5, meet="local")
+    data, blind = (
+        make(both, plan, train_on=met),
+        make(both.assign(tuberculosis=both["tuberculosis"].where(both["domain"] == "global")), plan, train_on=met),
+    )
+    pictures = {name: image for batch in every(both, plan) for name, image in zip(batch["sample_id"], batch["image"], strict=True)}
+    names = data.train_rows["sample_id"].tolist()[:5]
+    first = data.unlabelled(names, 0)
+    local = {index for index, name in enumerate(pictures) if name in set(data.met_rows["sample_id"])}
+    every_picture = torch.stack(list(pictures.values()))
+    assert all(int((every_picture - image).abs().flatten(1).sum(1).argmin()) in local for image in first)
+    assert torch.equal(first, data.unlabelled(names, 0))
+    assert torch.equal(first, blind.unlabelled(names, 0))
+    assert not torch.equal(first, data.unlabelled(names, 1))
+    assert data.train_labels.shape == make(both, plan).train_labels.shape
+    assert len(make(both, plan).met_rows) == 0
+
+
+def test_a_side_without_training_images_cannot_be_met(both: pd.DataFrame, plan: DataPlan) -> None:
+    with pytest.raises(DataError, match="external"):
+        make(both, plan, train_on=TrainOn("global", batch_size=5, meet="external"))

@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 
 from medsetu.core.errors import ConfigError, DataError
 from medsetu.core.label import check_findings
+from medsetu.core.run import content_key
 from medsetu.core.sample import DOMAINS
 from medsetu.core.table import finding_columns
 from medsetu.data.cache import Images, open_images
@@ -20,7 +21,7 @@ from medsetu.data.loader import Batch, PlainBatches, RandomBatches, ResumableLoa
 from medsetu.data.pipeline import InputSpec
 from medsetu.data.plan import DataPlan, TrainOn
 from medsetu.data.prepare import Source
-from medsetu.data.sampler import EpochBatches, make_order
+from medsetu.data.sampler import EpochBatches, Request, make_order
 
 MINIMUM_TRAIN = 4
 _LOG = logging.getLogger(__name__)
@@ -67,6 +68,13 @@ class StageDataModule(LightningDataModule):
         self.train_rows = self._labelled(manifest[split == "train"], train_on)
         watched = {name: self._labelled(manifest[split == "val"], rows) for name, rows in watch.items()}
         self.val_rows = {name: rows for name, rows in watched.items() if len(rows)}
+        self.met_rows = manifest[(split == "train") & (manifest["domain"] == train_on.meet)]
+        if train_on.meet and len(self.met_rows) < MINIMUM_TRAIN:
+            raise DataError(
+                what=f"{len(self.met_rows)} training images of the {train_on.meet} side cannot be aligned to",
+                where="Alignment of the stage",
+                remedy="Add images or switch the alignment off; where that side is cross-fitted, only a fold has training images",
+            )
         self._refuse_unfit({name: len(watched[name]) for name in list(watch)[:1]})
         for name in watched.keys() - self.val_rows.keys():
             _LOG.warning("No validation row of '%s' has a known label of %s: it is not watched", name, ", ".join(findings))
@@ -111,9 +119,27 @@ class StageDataModule(LightningDataModule):
             start += len(rows)
         return loaders
 
+    def unlabelled(self, sample_id: Sequence[str], epoch: int) -> Tensor:
+        """Draw as many images of the side that is met as a training batch has: a pure function of seed, epoch and batch.
+
+        Args:
+            sample_id: Names of the training batch.
+            epoch: Number of the epoch.
+
+        Returns:
+            (B, C, H, W) normalised images, changed at random like those of the batch; their labels are not read.
+        """
+        start = len(self.train_rows) + sum(len(rows) for rows in self.val_rows.values())
+        images = self._opened().subset(np.arange(start, start + len(self.met_rows), dtype=np.int64))
+        rng = np.random.default_rng(int(content_key([self.seed, epoch, *sample_id]), 16))
+        rows = rng.choice(len(self.met_rows), len(sample_id), replace=len(sample_id) > len(self.met_rows))
+        dataset = RandomBatches(images, Rows.of(self.met_rows, ()), spec=self.spec, augment=self.plan.augment, seed=self.seed)
+        return dataset[Request(epoch, rows, np.arange(len(rows), dtype=np.int64))]["image"]
+
     def _opened(self) -> Images:
         if self._images is None:
-            self._images = _open(pd.concat([self.train_rows, *self.val_rows.values()]), spec=self.spec, plan=self.plan)
+            parts = [self.train_rows, *self.val_rows.values(), *([self.met_rows] if len(self.met_rows) else [])]
+            self._images = _open(pd.concat(parts), spec=self.spec, plan=self.plan)
         return self._images
 
     def _labelled(self, rows: pd.DataFrame, wanted: TrainOn) -> pd.DataFrame:

@@ -78,11 +78,13 @@ class TrainOn:
         side: ``global``, ``local`` or ``external``.
         releases: Names of releases; empty means all of that side.
         batch_size: Training images per batch, at least 1.
+        meet: Side whose training images are shown beside them without labels; "" for none.
     """
 
     side: str
     releases: Sequence[str] = ()
     batch_size: int = 32
+    meet: str = ""
 
     def __post_init__(self) -> None:
         if self.batch_size < 1:

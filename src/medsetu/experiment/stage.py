@@ -121,7 +121,7 @@ def run_stage(  # one seam between recipe, data and training
         manifest,
         assignment,
         findings=plan.findings,
-        train_on=TrainOn(plan.side, plan.releases, plan.batch_size),
+        train_on=TrainOn(plan.side, plan.releases, plan.batch_size, meet="" if plan.alignment is None else plan.alignment.side),
         watch={side: TrainOn(side, plan.releases if side == plan.side else ()) for side in plan.sides_watched},
         spec=network.spec,
         plan=recipe.data,
@@ -129,7 +129,7 @@ def run_stage(  # one seam between recipe, data and training
     )
     rows, weights = _rows(data, plan, assignment), network.weights.sha256
     key = stage_key(recipe, name, rows=rows, seed=seed, weights=weights, previous=previous, hardware=hardware)
-    met = sorted(map(str, data.train_rows["release"].unique()))
+    met = sorted({*map(str, data.train_rows["release"]), *map(str, data.met_rows["release"])})
     network.weights = replace(network.weights, trained_on=tuple(dict.fromkeys([*network.weights.trained_on, *met])))
     folder = recipe.paths["runs"] / "stages" / f"{name}-{key}"
     with _only_one(folder):
@@ -160,7 +160,10 @@ def _deciding(data: StageDataModule, plan: StagePlan) -> pd.DataFrame:
 def _rows(data: StageDataModule, plan: StagePlan, assignment: "pd.Series[str]") -> pd.DataFrame:
     """What decides the weights of a stage: identity of each image, its split and its labels."""
     rows = _deciding(data, plan)
-    return rows[["sample_id", "sha256", *data.findings]].assign(split=rows["sample_id"].map(assignment))
+    decided = rows[["sample_id", "sha256", *data.findings]].assign(split=rows["sample_id"].map(assignment))
+    if data.met_rows.empty:
+        return decided
+    return pd.concat([decided, data.met_rows[["sample_id", "sha256"]].assign(split="met without labels")], ignore_index=True)
 
 
 def _labels_spent(data: StageDataModule, plan: StagePlan) -> dict[str, int]:

@@ -113,7 +113,7 @@ def fit_stage(
 
     Args:
         network: Network to train, changed in place; afterwards it holds the last, not the chosen, weights.
-        data: Lightning data module that also offers ``val_names`` and ``train_labels``.
+        data: Lightning data module that also offers ``val_names`` and ``train_labels``, and ``unlabelled`` where the plan has an alignment.
         plan: The stage.
         folder: Where weights and resume points go.
         seed: Seed of dropout and of every library generator.
@@ -135,7 +135,8 @@ def fit_stage(
     batches = len(data.train_dataloader())
     steps = plan.epochs * math.ceil(min(batches, options.limit_batches or batches) / plan.accumulate)
     weight = prevalence_weight(data.train_labels, limit=plan.prevalence_limit)
-    module = StageModule(network, plan=plan, positive_weight=weight, steps=steps)
+    other = None if plan.alignment is None else data.unlabelled
+    module = StageModule(network, plan=plan, positive_weight=weight, steps=steps, seed=seed, other=other)
     if options.compile:
         module.network.compile()
     selection = Selection(tuple(data.val_names), folder / BEST)

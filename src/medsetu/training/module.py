@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The Lightning module of one stage: network, strategy, loss, optimizer."""
 
+from collections.abc import Callable, Sequence
 from typing import Any, TypedDict
 
 import pytorch_lightning as pl
@@ -10,6 +11,7 @@ from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
 from medsetu.backbone.network import Network
+from medsetu.core.errors import ConfigError
 from medsetu.training.loss import MaskedBCE
 from medsetu.training.plan import StagePlan
 from medsetu.training.schedule import warmup_cosine
@@ -37,14 +39,27 @@ class StageModule(pl.LightningModule):
         positive_weight: (L,) weight of positives of each finding.
         steps: Optimizer steps of the whole stage. Lightning's own estimate would set up the training loader before a checkpoint is
             restored, and its place in the epoch would be lost.
+        seed: Seed of the penalty's own weights, where the plan has an alignment.
+        other: Images (B', C, H, W) of the other side for the names of a training batch and the epoch; read only with an alignment.
     """
 
-    def __init__(self, network: Network, *, plan: StagePlan, positive_weight: Tensor, steps: int) -> None:
+    def __init__(
+        self,
+        network: Network,
+        *,
+        plan: StagePlan,
+        positive_weight: Tensor,
+        steps: int,
+        seed: int = 0,
+        other: Callable[[Sequence[str], int], Tensor] | None = None,
+    ) -> None:
         super().__init__()
         self.network = network.to(memory_format=torch.channels_last)
         self.plan = plan
         self.steps = steps
         self.loss = MaskedBCE(positive_weight)
+        self.other = other
+        self.penalty = None if plan.alignment is None or other is None else plan.alignment.build(network.head.in_features, seed=seed)
         plan.tuning.apply(network)
 
     def on_train_epoch_start(self) -> None:
@@ -53,9 +68,25 @@ class StageModule(pl.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """One forward pass and its loss."""
-        loss: Tensor = self.loss(self.network(_channels_last(batch["image"])), batch["label"])
+        if self.penalty is None:
+            loss: Tensor = self.loss(self.network(_channels_last(batch["image"])), batch["label"])
+        else:
+            loss = self._aligned_loss(batch)
         self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=len(batch["label"]))
         return loss
+
+    def _aligned_loss(self, batch: Batch) -> Tensor:
+        """Loss of the own side, and the penalty on how its features differ from those of the other side."""
+        if self.other is None or self.penalty is None or self.plan.alignment is None:
+            raise ConfigError(
+                what="No images of the other side were given", where="stages.*.alignment", remedy="Give a data module that has them"
+            )
+        own = self.network.features(_channels_last(batch["image"]))
+        met = self.network.features(_channels_last(self.other(batch["sample_id"], self.current_epoch).to(own.device)))
+        penalty: Tensor = self.penalty(own, met, progress=min(1.0, self.global_step / max(1, self.steps)))
+        self.log("train/alignment", penalty, on_step=False, on_epoch=True, batch_size=len(own))
+        loss: Tensor = self.loss(self.network.head(own), batch["label"])
+        return loss + self.plan.alignment.weight * penalty
 
     def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> dict[str, Tensor]:
         """Logits and labels of one batch; the selection callback turns them into metrics."""
@@ -64,6 +95,8 @@ class StageModule(pl.LightningModule):
     def configure_optimizers(self) -> Any:  # noqa: ANN401 - Lightning's own union of types
         """AdamW with warm-up and cosine, stepped at every update."""
         groups = self.plan.tuning.parameter_groups(self.network, lr=self.plan.lr, weight_decay=self.plan.weight_decay)
+        if self.penalty is not None and (moving := list(self.penalty.parameters())):
+            groups.append({"name": "alignment", "params": moving, "lr": self.plan.lr, "weight_decay": self.plan.weight_decay})
         optimizer = AdamW(groups, lr=self.plan.lr, weight_decay=self.plan.weight_decay)
         schedule = LambdaLR(optimizer, lambda step: warmup_cosine(step, total=self.steps, warmup=self.plan.warmup))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

@@ -4,6 +4,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from medsetu.adaptation.alignment import Alignment
 from medsetu.core.errors import ConfigError
 from medsetu.core.sample import DOMAINS
 from medsetu.tuning.strategy import Full, Strategy
@@ -33,6 +34,7 @@ class StagePlan:
         patience: Validations without improvement before stopping; 0 never stops early.
         monitor: ``loss`` or ``auroc`` of the selecting side.
         prevalence_limit: Bound b of the weight negatives / positives of a finding, which is kept in [1/b, b]; 1 means unweighted.
+        alignment: Penalty on the difference of features to the unlabelled training images of another side; None, the default, for none.
     """
 
     side: str
@@ -52,6 +54,7 @@ class StagePlan:
     patience: int = 0
     monitor: str = "loss"
     prevalence_limit: float = 10.0
+    alignment: Alignment | None = None
 
     def __post_init__(self) -> None:
         """Refuse values outside their range, one rule per line."""
@@ -70,6 +73,7 @@ class StagePlan:
             "patience": (self.patience >= 0, "at least 0"),
             "monitor": (self.monitor in MONITORS, f"one of {', '.join(MONITORS)}"),
             "prevalence_limit": (self.prevalence_limit >= 1, "at least 1"),
+            "alignment": (self.alignment is None or self.alignment.side != self.side, "null, or name another side"),
         }
         for key, (holds, wanted) in rules.items():
             if not holds:
