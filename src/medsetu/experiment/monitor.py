@@ -183,10 +183,10 @@ def summary(seen: Watch, *, plan: MonitorPlan, thresholds: Mapping[str, float]) 
 def view(seen: Watch, *, plan: MonitorPlan) -> Group:
     """Write the latest batches for a terminal of 80 columns."""
     table = Table(title=Text("Monitor (* alarm)", style="bold"), title_justify="left", box=box.SIMPLE_HEAD, width=80, pad_edge=False)
-    table.add_column("batch", style="bold", overflow="fold", min_width=20)
+    table.add_column("batch", style="bold", overflow="fold", min_width=18)
     for chart in CHARTS:
         table.add_column(chart, overflow="fold", justify="right")
-    table.add_column("films", justify="right")
+    table.add_column("films", justify="right", min_width=5)
     for finding, own in seen.table.groupby("finding", sort=False):
         start = own.drop_duplicates("chart").set_index("chart")["reference"]
         table.add_row(f"{finding}, reference", *(number(start[chart]) for chart in CHARTS), DASH)
