@@ -185,7 +185,7 @@ def view(seen: Watch, *, plan: MonitorPlan) -> Group:
     table = Table(title=Text("Monitor (* alarm)", style="bold"), title_justify="left", box=box.SIMPLE_HEAD, width=80, pad_edge=False)
     table.add_column("batch", style="bold", overflow="fold", min_width=18)
     for chart in CHARTS:
-        table.add_column(chart, overflow="fold", justify="right", max_width=10)
+        table.add_column(chart, overflow="fold", justify="right", max_width=11)
     table.add_column("films", justify="right", min_width=5)
     for finding, own in seen.table.groupby("finding", sort=False):
         start = own.drop_duplicates("chart").set_index("chart")["reference"]
