@@ -183,7 +183,7 @@ def summary(seen: Watch, *, plan: MonitorPlan, thresholds: Mapping[str, float]) 
 def view(seen: Watch, *, plan: MonitorPlan) -> Group:
     """Write the latest batches for a terminal of 80 columns."""
     table = Table(title=Text("Monitor (* alarm)", style="bold"), title_justify="left", box=box.SIMPLE_HEAD, width=80, pad_edge=False)
-    table.add_column("batch", style="bold", overflow="fold", min_width=18)
+    table.add_column("batch", style="bold", overflow="fold", min_width=16)
     for chart in CHARTS:
         table.add_column(chart, overflow="fold", justify="right", max_width=11)
     table.add_column("films", justify="right", min_width=5)
