@@ -216,3 +216,17 @@ def test_answers_use_less_than_half_a_second_of_cpu(words):
         subprocess.run([sys.executable, "-m", "medsetu", *words], capture_output=True, check=True, env=os.environ)
         seconds.append(used() - before)
     assert min(seconds) < CPU_LIMIT_S
+
+
+@pytest.mark.parametrize(
+    ("word", "keyed"),
+    [
+        ("runs/demo", "run='runs/demo'"),
+        ("a table.CSV", "scores='a table.CSV'"),
+        ("scores=x.csv", "scores=x.csv"),
+        ("--cfg", "--cfg"),
+        ("it's", r"run='it\'s'"),
+    ],
+)
+def test_a_plain_word_is_a_folder_of_runs_or_a_table_of_scores(word, keyed):
+    assert cli._keyed(word) == keyed

@@ -18,7 +18,11 @@ VERBS: dict[str, str] = {
     "train": "train one arm of a recipe with one seed",
     "study": "train every arm and seed of a recipe and compare them",
     "evaluate": "evaluate finished runs, or one run on a new release or folder",
+    "seal": "freeze the analysis plan of a recipe, under a hash and a date, before its test is opened",
+    "shift": "measure, explain and repair the shift of a study, or of any table of scores",
+    "monitor": "follow new scores over time against a reference window, with a stated rate of false alarms",
 }
+_ABOUT_A_FOLDER = ("evaluate", "shift")  # verbs whose first plain word is a folder of runs, or a table of scores
 _CATALOG_WORD = re.compile(r"(name|region|modality|use)=\w+")
 
 
@@ -77,11 +81,22 @@ def _run(verb: str, words: list[str]) -> None:
         return
     from medsetu.recipe.app import run_verb
 
+    if verb in _ABOUT_A_FOLDER:
+        words = [_keyed(word) for word in words]
+
     def task(config: dict[str, Any]) -> Any:  # noqa: ANN401 - whatever the verb returns; Hydra's sweepers read numbers
         module = importlib.import_module(f"medsetu.experiment.{verb}")
         return module.main(config)
 
     run_verb(verb, words, task=task, folder=config_folder())
+
+
+def _keyed(word: str) -> str:
+    """Give a plain word its key: ``runs/demo`` is ``run=...``, ``scores.csv`` is ``scores=...``."""
+    if "=" in word or word.startswith(("-", "+", "~")):
+        return word
+    quoted = word.replace("\\", "\\\\").replace("'", "\\'")
+    return f"scores='{quoted}'" if word.lower().endswith((".csv", ".parquet")) else f"run='{quoted}'"
 
 
 def _complete(words: list[str]) -> None:
@@ -102,7 +117,7 @@ def _usage() -> str:
     codes = "\n".join(f"  {code:>3}  {text}" for code, text in EXIT_CODES.items())
     return (
         "medsetu: from global data to local patients\n\n"
-        "  medsetu <verb> key=value ...\n\n"
+        "  medsetu <verb> key=value ...\n  medsetu evaluate|shift FOLDER key=value ...\n\n"
         f"Verbs\n{verbs}\n\n"
         "Every verb is a Hydra app: --cfg job, --info defaults, --multirun, --config-dir FOLDER (your own recipes), --help.\n"
         'Tab completion: eval "$(medsetu -sc install=bash)"\n\n'

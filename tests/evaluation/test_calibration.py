@@ -109,3 +109,12 @@ def test_reliability_counts_each_sample_once():
     assert one.count.sum() == three.count.sum() == 200
     assert np.allclose(one.low, three.low)
     assert ((one.low <= one.frequency) & (one.frequency <= one.high)).all()
+
+
+def test_slope_of_scores_that_are_far_too_sure_is_found():
+    rng = np.random.default_rng(3)
+    label = np.repeat([0.0, 1.0], 50)
+    logit = 3 * (rng.normal(size=100) + 1.2 * (label - 0.5))
+    found = recalibration(label, 1 / (1 + np.exp(-logit)), np.ones((1, 100)))
+    peer = LogisticRegression(C=1e12, solver="newton-cholesky", tol=1e-10).fit(logit[:, None], label)
+    assert found["calibration_slope"][0] == pytest.approx(peer.coef_[0, 0], abs=1e-4)

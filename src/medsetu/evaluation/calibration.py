@@ -37,9 +37,9 @@ def recalibration(label: Floats, score: Floats, weight: Floats) -> Statistics:
     usable = (positive > 0) & (positive < total)
     everyone = np.ones((1, label.size))
     found = []
-    for free in (False, True):  # the whole sample first: a good start saves steps in every resample
-        a, b = _newton(x, label, everyone, start=(0.0, 1.0), free_slope=free)
-        start = (float(a[0]), float(b[0])) if np.isfinite(a[0]) else (0.0, 1.0)
+    for free, begin in ((False, (0.0, 1.0)), (True, (0.0, 0.0))):  # slope 1 is too steep a start for scores that are too sure
+        a, b = _newton(x, label, everyone, start=begin, free_slope=free)  # a good start saves steps in every resample
+        start = (float(a[0]), float(b[0])) if np.isfinite(a[0]) else begin
         found.append(_newton(x, label, weight, start=start, free_slope=free)[int(free)])
     return {"calibration_intercept": np.where(usable, found[0], NAN), "calibration_slope": np.where(usable, found[1], NAN)}
 

@@ -17,6 +17,7 @@ from medsetu.core.table import conform, read_table, write_table
 from medsetu.evaluation.delong import auroc_estimate
 from medsetu.evaluation.score import score_matrix
 from medsetu.experiment.cell import Cell, cells_of, thinned_arm, thinned_assignment
+from medsetu.manifest.ledger import ledger_path, record_opening
 from medsetu.manifest.prepared import Prepared
 from medsetu.manifest.thin import count_learned
 from medsetu.recipe.recipe import Recipe
@@ -99,6 +100,7 @@ def write_curve(recipe: Recipe, prepared: Prepared, runs: Sequence[RunFolder], *
         used = _learned(recipe, prepared, cell) if recipe.uses_local(cell.arm) else (0, 0)
         counts.setdefault((cell.arm, cell.local_share), []).append(used)
     predictions = pd.concat(tables, ignore_index=True)
+    record_opening(ledger_path(recipe.paths["work"], prepared.fingerprint), predictions, verb="study", recipe=recipe.name)
     spent = {key: np.mean(found, axis=0) for key, found in counts.items()}
     points = []
     for (arm, share), (patients, films) in sorted(spent.items(), key=lambda item: (item[0][0], item[1][0])):

@@ -18,8 +18,10 @@ from medsetu.core.table import read_table
 from medsetu.evaluation.plan import EvaluationPlan
 from medsetu.evaluation.score_table import FINDING, read_scores
 from medsetu.manifest.frozen import load
+from medsetu.manifest.ledger import count_openings, ledger_path, record_opening
 from medsetu.manifest.prepared import Prepared
 from medsetu.recipe.instantiate import build
+from medsetu.recipe.sealed import read_seal, seal_path
 from medsetu.shift.cohort import Extras
 
 
@@ -36,6 +38,8 @@ class Evidence:
         runs: Finished runs; empty for a table of scores.
         prepared: Manifest and splits of the runs, or None.
         folder: Folder of the runs, or of the table.
+        openings: How often the test of the manifest has been opened, this look included; 0 for a table of scores.
+        seal: When the plan was sealed, and under which hash; empty without a seal.
     """
 
     title: str
@@ -46,6 +50,8 @@ class Evidence:
     runs: Sequence[RunFolder]
     prepared: Prepared | None
     folder: Path
+    openings: int = 0
+    seal: str = ""
 
 
 def finished_runs(paths: Sequence[Path]) -> list[RunFolder]:
@@ -88,7 +94,10 @@ def evidence_of_runs(path: Path, *, arm: str) -> Evidence:
         raise ConfigError(what="Runs of several recipes are mixed", where="Key run", remedy="Give the folder of one recipe")
     raw = raws[0]
     prepared = load(Path(str(raw["paths"]["work"])).expanduser() / "manifest" / str(raw["name"]))
-    chosen = next((run for run in sorted(runs, key=_seed) if _fact(run, "arm") == arm), None)
+    chosen = next((run for run in sorted(runs, key=_seed) if run_fact(run, "arm") == arm), None)
+    seal = read_seal(seal_path(Path(str(raw["paths"]["runs"])).expanduser(), str(raw["name"])))
+    ledger = ledger_path(Path(str(raw["paths"]["work"])).expanduser(), prepared.fingerprint)
+    opened = record_opening(ledger, predictions, verb="shift", recipe=str(raw["name"]), seal="" if seal is None else seal.sha256)
     names, values = ({}, None) if chosen is None else _features(chosen)
     return Evidence(
         title=str(raw["name"]),
@@ -99,6 +108,8 @@ def evidence_of_runs(path: Path, *, arm: str) -> Evidence:
         runs=runs,
         prepared=prepared,
         folder=folder,
+        openings=count_openings(opened),
+        seal="" if seal is None else f"sealed on {seal.date}, hash {seal.sha256[:12]}, after {seal.openings} openings",
     )
 
 
@@ -158,9 +169,10 @@ def _features(run: RunFolder) -> tuple[dict[str, int], NDArray[np.float32] | Non
     return {str(name): row for row, name in enumerate(names)}, values
 
 
-def _fact(run: RunFolder, name: str) -> Any:  # noqa: ANN401 - a JSON value
+def run_fact(run: RunFolder, name: str) -> Any:  # noqa: ANN401 - a JSON value
+    """Read one fact of a run's provenance, such as its arm or seed."""
     return json.loads(run.provenance.read_text())[name]
 
 
 def _seed(run: RunFolder) -> int:
-    return int(_fact(run, "seed"))
+    return int(run_fact(run, "seed"))

@@ -20,13 +20,13 @@ from medsetu.core.run import content_key, sha256_file, write_json
 from medsetu.data.datamodule import StageDataModule
 from medsetu.data.plan import TrainOn
 from medsetu.recipe.instantiate import build
+from medsetu.recipe.plan import DATA_SPEED
 from medsetu.recipe.recipe import Recipe
 from medsetu.training.fit import BEST, StageResult, fit_stage
 from medsetu.training.hardware import Hardware
 from medsetu.training.plan import StagePlan
 
 log = logging.getLogger(__name__)
-_SPEED_ONLY = ("cache", "workers", "build_workers", "eval_batch_size", "memory_limit_gib", "pin_memory", "progress")
 _SCHEMA = 1  # raise when a change of code changes what a stage learns
 
 
@@ -79,7 +79,7 @@ def stage_key(
             "schema": _SCHEMA,
             "version": __version__,
             "stage": raw["stages"][name],
-            "data": {name: value for name, value in raw["data"].items() if name not in _SPEED_ONLY},
+            "data": {name: value for name, value in raw["data"].items() if name not in DATA_SPEED},
             "backbone": raw["backbone"],
             "weights": weights,
             "rows": content_key(rows.sort_values("sample_id").astype(str).to_numpy().tolist(), length=64),

@@ -19,7 +19,7 @@ from medsetu.shift.power import detection_power, noninferiority_power, sample_si
 
 HYPOTHESES = ("non-inferiority", "difference")
 _DECIDING = ("question", "split_seed", "manifest", "backbone", "stages", "evaluation")  # parts of a recipe that decide a result
-_DATA_SPEED = ("cache", "workers", "build_workers", "eval_batch_size", "memory_limit_gib", "pin_memory", "progress")
+DATA_SPEED = ("cache", "workers", "build_workers", "eval_batch_size", "memory_limit_gib", "pin_memory", "progress")
 _TRAINER = ("deterministic", "limit_batches", "compile", "extra")
 
 
@@ -76,7 +76,7 @@ def plan_of(recipe: Recipe, prepared: Prepared, *, seeds: Sequence[int], arms: S
     raw = recipe.raw
     settings = {name: raw[name] for name in _DECIDING}
     settings["arms"] = {arm: list(stages) for arm, stages in recipe.arms.items()}
-    settings["data"] = {name: value for name, value in raw["data"].items() if name not in _DATA_SPEED}
+    settings["data"] = {name: value for name, value in raw["data"].items() if name not in DATA_SPEED}
     settings["trainer"] = {name: raw["trainer"][name] for name in _TRAINER if name in raw["trainer"]}
     plan = {
         "recipe": recipe.name,

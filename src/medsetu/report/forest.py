@@ -75,7 +75,7 @@ def interval_panel(
             axes.plot([line.value], [-place], marker="s", color=line.tone, markersize=7 if line.bold else 5)
             between = interval(line.low, line.high, sign=sign)
             told = number(line.value, sign=sign) + (f"  [{between}]" if between else "")
-            _above(axes, -place, left=line.label, right=told, weight="bold" if line.bold else "normal")
+            above(axes, -place, left=line.label, right=told, weight="bold" if line.bold else "normal")
         axes.set_ylim(-len(lines) + 0.55, 0.75)
         axes.set_yticks([])
         axes.spines["left"].set_visible(False)
@@ -105,7 +105,8 @@ def forest(contrasts: pd.DataFrame, *, margin: float, name: str) -> Markup:
     return interval_panel(lines, name=name, title="Contrasts with their intervals", axis=axis, band=shaded)
 
 
-def _above(axes: Axes, place: float, *, left: str, right: str, weight: str) -> None:
+def above(axes: Axes, place: float, *, left: str, right: str, weight: str) -> None:
+    """Write what a line is, and its number, above it."""
     where = axes.get_yaxis_transform()
     axes.text(0.0, place + 0.22, left, transform=where, ha="left", va="bottom", fontweight=weight)
     axes.text(1.0, place + 0.22, right, transform=where, ha="right", va="bottom", fontweight=weight)
@@ -155,7 +156,7 @@ def ladder_bars(rows: pd.DataFrame, *, name: str) -> Markup:
             axes.barh(-place, bar.value - 0.5, left=0.5, height=0.42, color=bar.tone, alpha=0.75 if bar.bounded else 1.0)
             if bar.bounded:
                 axes.plot([bar.low, bar.high], [-place, -place], color=INK, linewidth=1.6)
-            _above(axes, -place, left=bar.label, right=number(bar.value), weight="normal")
+            above(axes, -place, left=bar.label, right=number(bar.value), weight="normal")
         low = min([0.5, *(bar.low - 0.02 for bar in bars if bar.bounded), *(bar.value - 0.02 for bar in bars)])
         axes.set_xlim(low, 1.0)
         axes.set_ylim(-len(bars) + 0.5, 0.75)

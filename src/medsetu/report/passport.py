@@ -45,7 +45,8 @@ class Passport:
         drawings: Five pictures.
         table: Table with ``SHIFT_COLUMNS``.
         settings: What was fixed before: plan, profile, arm; name -> value.
-        notes: What a reader must know.
+        notes: What a reader must know; stands on the printed sheet.
+        material: What is known of the releases; stands behind it.
     """
 
     title: str
@@ -59,6 +60,7 @@ class Passport:
     table: pd.DataFrame
     settings: Mapping[str, Any] = field(default_factory=dict)
     notes: Sequence[str] = ()
+    material: Sequence[str] = ()
 
 
 def write_passport(passport: Passport, folder: Path) -> Path:
@@ -90,6 +92,7 @@ def to_plain(passport: Passport) -> dict[str, Any]:
         "sides": [dict(side) for side in passport.sides],
         "sentences": list(passport.sentences),
         "notes": list(passport.notes),
+        "material": list(passport.material),
         "settings": dict(passport.settings),
         "table": passport.table[list(SHIFT_COLUMNS)].to_dict("records"),
     }

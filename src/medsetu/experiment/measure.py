@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every measure of shift on one cohort, in the order a reader asks; torch is loaded only where films are scored again."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from medsetu.adaptation.repair import RepairPlan
+from medsetu.evaluation.decision import Rule
+from medsetu.evaluation.plan import EvaluationPlan
+from medsetu.experiment.evidence import Evidence, run_fact
+from medsetu.experiment.rank import repair_rows, repair_table
+from medsetu.report.number import times
+from medsetu.shift import calibration, decide, detect, explain, gap, guard, identify, planner, probe_rows
+from medsetu.shift.acquisition import film_statistics
+from medsetu.shift.cohort import Cohort, cohort_of
+from medsetu.shift.contrast import LOCAL_ONLY
+from medsetu.shift.ladder import ladder_rows, study_ladder_rows
+from medsetu.shift.learning_curve import LearningCurve
+from medsetu.shift.plan import ShiftPlan
+from medsetu.shift.profile import Profile
+from medsetu.shift.row import ShiftRow, shift_table
+from medsetu.shift.sentence import five_sentences
+from medsetu.shift.shortcut import shortcut_ladders
+from medsetu.shift.verdict import verdict_sentence
+from medsetu.shift.waterfall import Waterfall
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was measured on one cohort.
+
+    Attributes:
+        table: Table with ``SHIFT_COLUMNS``.
+        waterfalls: Waterfalls of the gap.
+        repairs: Table with ``REPAIR_COLUMNS``.
+        sentences: Five sentences.
+        notes: What a reader must know.
+    """
+
+    table: pd.DataFrame
+    waterfalls: Sequence[Waterfall]
+    repairs: pd.DataFrame
+    sentences: Sequence[str]
+    notes: Sequence[str] = field(default_factory=tuple)
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked of a cohort.
+
+    Attributes:
+        plan: Settings of the measures.
+        profile: Target product profile.
+        repairs: Name -> repair to be ranked.
+        repair_plan: Settings of the table of repairs.
+        probe: Score altered films, and repair networks, with the runs of a study; asks for torch and the films.
+    """
+
+    plan: ShiftPlan
+    profile: Profile
+    repairs: Mapping[str, Any]
+    repair_plan: RepairPlan
+    probe: bool = True
+
+
+def measure(evidence: Evidence, cohort: Cohort, question: Question) -> Measured:
+    """Measure gap, differences, causes, shortcuts, repairs, needs and consequences.
+
+    Args:
+        evidence: Predictions, manifest and runs.
+        cohort: Films of both sides with the scores of one arm.
+        question: What is asked.
+
+    Returns:
+        The measures; whatever cannot be said is a line with its reason.
+    """
+    plan, probe = question.plan, question.probe
+    lines: list[ShiftRow] = []
+    log.info("Gap")
+    lines += gap.rows(cohort, plan, evaluation=evidence.plan, local_only=_other_arm(evidence, cohort, arm=LOCAL_ONLY))
+    log.info("What differs between the sides")
+    lines += detect.rows(cohort, plan, image_facts=_image_facts(evidence, cohort))
+    log.info("Causes")
+    drawn = explain.waterfalls(cohort, plan)
+    lines += [*identify.rows(cohort, plan), *calibration.rows(cohort, plan, evaluation=evidence.plan)]
+    lines += explain.rows(cohort, plan, drawn=drawn)
+    log.info("Shortcuts")
+    ladder = _ladder(evidence, cohort, plan=plan)
+    probed = _probe(evidence, cohort, plan=plan) if probe and evidence.runs else []
+    lines += [*guard.rows(cohort, plan), *ladder, *probed]
+    log.info("Repairs, needs and consequences")
+    at_hand = probe and _films_of(evidence, cohort) is not None
+    settings = replace(question.repair_plan, base=cohort.arm)
+    repairs = repair_table(evidence, cohort, repairs=question.repairs, plan=settings, films=at_hand)
+    lines += [*repair_rows(repairs, cohort), *planner.rows(cohort, plan, profile=question.profile, curves=_curves(evidence, question))]
+    lines += decide.rows(cohort, plan, evaluation=evidence.plan)
+    table = shift_table(lines)
+    shortcut = verdict_sentence(ladder, probed)
+    sentences = five_sentences(table, waterfalls=drawn, shortcut=shortcut, repairs=repairs, arm=cohort.arm)
+    return Measured(table, drawn, repairs, sentences, tuple(_notes(evidence, cohort, question.profile)))
+
+
+def _curves(evidence: Evidence, question: Question) -> list[LearningCurve]:
+    """Learning curves of the study, where it was run with a curve: AUROC, and sensitivity at the specificity of the profile."""
+    if not evidence.runs:
+        return []
+    from medsetu.experiment.curve import POINTS, read_curves
+
+    folder = evidence.folder / "study"
+    if not (folder / POINTS).is_file():
+        return []
+    draws = {"replicates": question.plan.bootstrap, "seed": question.plan.seed}
+    ranked = read_curves(folder, **draws)
+    return [*ranked.values(), *read_curves(folder, specificity=question.profile.assumed_specificity, **draws).values()]
+
+
+def _other_arm(evidence: Evidence, cohort: Cohort, *, arm: str) -> Cohort | None:
+    """The same sides in the eyes of another arm; None where it was not trained, or never met the global side."""
+    rows = evidence.predictions
+    rows = rows[(rows["arm"] == arm) & (rows["finding"] == cohort.finding) & (rows["split"] == "test")]
+    if arm == cohort.arm or not {"global", "local"} <= set(rows["domain"]):
+        return None
+    return cohort_of(evidence.predictions, finding=cohort.finding, arm=arm, local=cohort.local_films.side, extras=evidence.extras)
+
+
+def _films_of(evidence: Evidence, cohort: Cohort) -> pd.DataFrame | None:
+    """Manifest rows of the test films, where the films are still at hand."""
+    if evidence.prepared is None:
+        return None
+    names = {*cohort.global_films.sample_id, *cohort.local_films.sample_id}
+    rows = evidence.prepared.manifest[evidence.prepared.manifest["sample_id"].isin(names)]
+    first = rows.iloc[0]
+    if not (Path(str(first["root"])) / str(first["path"])).is_file():
+        log.warning("The films are not where the manifest says: measures that read films are left out")
+        return None
+    return rows.reset_index(drop=True)
+
+
+def _image_facts(evidence: Evidence, cohort: Cohort) -> pd.DataFrame | None:
+    rows = _films_of(evidence, cohort)
+    return None if rows is None else film_statistics(rows, cache=_cache(evidence))
+
+
+def _ladder(evidence: Evidence, cohort: Cohort, *, plan: ShiftPlan) -> list[ShiftRow]:
+    """Climb the ladder of the study; that of the manifest alone where a single arm was tested without splits of its own."""
+    rows = _films_of(evidence, cohort)
+    if rows is None or evidence.prepared is None:
+        return []
+    tested = evidence.predictions[evidence.predictions["arm"] == cohort.arm]
+    if tested.empty:
+        return ladder_rows(rows, finding=cohort.finding, plan=plan, cache=_cache(evidence))
+    settings = replace(evidence.plan, level=plan.level, seed=plan.seed)
+    prepared = evidence.prepared
+    ladders = shortcut_ladders(
+        tested, manifest=prepared.manifest, splits=prepared.splits, finding=cohort.finding, plan=settings, cache=_cache(evidence)
+    )
+    return study_ladder_rows(ladders)
+
+
+def _probe(evidence: Evidence, cohort: Cohort, *, plan: ShiftPlan) -> list[ShiftRow]:
+    """Score altered films with every network of the arm."""
+    if _films_of(evidence, cohort) is None or evidence.prepared is None:
+        return []
+    from medsetu.experiment.probe import probe_runs
+    from medsetu.recipe.recipe import build_recipe
+
+    runs = [run for run in evidence.runs if run_fact(run, "arm") == cohort.arm]
+    recipe = build_recipe(_raw(evidence))
+    table = probe_runs(recipe, evidence.prepared.manifest, runs)
+    rule = _rule(evidence.plan)
+    threshold = None if cohort.global_val is None or rule is None else probe_rows.thresholds(cohort.global_val, rule=rule)
+    lines = []
+    for films in (cohort.global_films, cohort.local_films):
+        lines += probe_rows.rows(probe_rows.probe_of(table, films, finding=cohort.finding), plan, threshold=threshold)
+    return lines
+
+
+def _rule(plan: EvaluationPlan) -> Rule | None:
+    return Rule("sensitivity", plan.sensitivity_targets[0]) if plan.sensitivity_targets else None
+
+
+def _raw(evidence: Evidence) -> dict[str, Any]:
+    return dict(yaml.safe_load(evidence.runs[0].recipe.read_text()))
+
+
+def _cache(evidence: Evidence) -> Path | None:
+    return Path(str(_raw(evidence)["paths"]["work"])).expanduser() / "ladder" if evidence.runs else None
+
+
+def _notes(evidence: Evidence, cohort: Cohort, profile: Profile) -> list[str]:
+    seeds = cohort.local_films.seed.size
+    notes = [
+        f"Local means {cohort.local_films.title}, not a country: a claim about India needs at least five sites and a prediction interval.",
+        f"Claim: this {'model' if seeds == 1 else f'recipe ({seeds} seeds)'} on these films; fewer than five seeds are descriptive.",
+        "Intervals are by patient where patients are known; interval ends of parts do not add up.",
+        f"Needs are read against {profile.name}. {profile.note}".strip(),
+    ]
+    unknown = int((cohort.local_films.label != cohort.local_films.label).sum())
+    if unknown:
+        notes.append(f"{unknown} local films have no label; they count only where no label is needed.")
+    if evidence.openings:
+        notes.append(f"The test of this manifest was opened {times(evidence.openings)}; the plan was {evidence.seal or 'not sealed'}.")
+    return notes
