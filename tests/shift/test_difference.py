@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from fakes.cohort import films
 from medsetu.shift.difference import Difference, auroc_deficit, auroc_gap, crossing, direction, losses, mean_difference, parts_of
@@ -96,3 +97,19 @@ def test_more_seeds_widen_the_interval():
     left = replace(left, scores=np.stack([left.scores[0]] * 2))
     wide, narrow = (brier_gap(left, side) for side in (apart, alike))
     assert wide.high - wide.low > 1.5 * (narrow.high - narrow.low)
+
+
+def test_a_mean_of_single_films_and_one_seed_is_welchs_t_test():
+    left, right = (one_seed(side, per_patient=1) for side in ("global", "local"))
+    values = [losses(made, measure="brier") for made in (right, left)]
+    found = brier_gap(left, right)
+    peer = stats.ttest_ind(values[0][0], values[1][0], equal_var=False)
+    assert found.p == pytest.approx(peer.pvalue, abs=1e-9)
+    assert (found.low, found.high) == pytest.approx(tuple(peer.confidence_interval(0.95)), abs=1e-9)
+
+
+def test_a_duplicated_patient_adds_no_certainty_to_a_mean():
+    made = one_seed("local", per_patient=1)
+    twice = made.take(np.tile(np.arange(len(made)), 2))
+    one, two = (mean_difference((losses(part, measure="brier") - 0.2, part), plan=PLAN) for part in (made, twice))
+    assert (one.low, one.high) == pytest.approx((two.low, two.high), abs=1e-12)

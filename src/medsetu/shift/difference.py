@@ -2,18 +2,19 @@
 """Differences between two sides, or two arms on one side, with interval and p-value; patients are the unit everywhere.
 
 AUROC: MOVER from single intervals. Sensitivity and specificity: draws of Wilson's confidence distribution over resampled validation
-thresholds, which both sides share. Brier and log loss: bootstrap of patients.
+thresholds, which both sides share. Brier and log loss: means by patient with Welch's t.
 """
 
 from dataclasses import dataclass, replace
-from math import isnan
+from math import isnan, sqrt
 
 import numpy as np
 from scipy.stats import norm
+from scipy.stats import t as student
 
-from medsetu.evaluation.bootstrap import patient_counts, percentile, widen
+from medsetu.evaluation.bootstrap import percentile, widen
 from medsetu.evaluation.delong import claim_note, difference_from
-from medsetu.evaluation.interval import NAN, Estimate, Floats, join_notes
+from medsetu.evaluation.interval import NAN, Estimate, Floats, critical, join_notes
 from medsetu.evaluation.kernel import KernelParts, kernel_parts
 from medsetu.evaluation.metric import CLIP
 from medsetu.evaluation.transport import Draws
@@ -25,7 +26,6 @@ from medsetu.shift.row import CANNOT_TELL, REFUSED, ShiftRow
 
 SECTION = "gap"
 ALL_FILMS = "all films"
-_BLOCK = 2_000_000  # draws held at once
 
 
 @dataclass(frozen=True)
@@ -93,22 +93,39 @@ def losses(films: Films, *, measure: str) -> Floats:
 
 
 def mean_difference(right: tuple[Floats, Films], left: tuple[Floats, Films] | None = None, *, plan: ShiftPlan) -> Difference:
-    """Mean of (M, n) values on one side minus the mean on another, patients of each side resampled by themselves.
+    """Mean of (M, n) values on one side minus the mean on another; a mean has a formula, so nothing is resampled.
+
+    Variance of a ratio of patient sums (linearised) on each side, plus that of the training seeds over their number, with Satterthwaite
+    degrees of freedom (Welch 1947).
 
     Args:
         right: Values of each film under each seed, NaN left out, and the films they belong to.
         left: The same of the side that is taken away; None when the values are differences already (paired arms).
-        plan: Level, resamples, seed.
+        plan: Level.
 
     Returns:
-        The difference; NaN where a side has no known film.
+        The difference; NaN where a side has no known film, without interval where one has fewer than two patients.
     """
-    values, films = right
-    by_seed, found = _mean_draws(values, films, plan=plan, stream=0)
+    sides = [_mean(*right)] + ([] if left is None else [_mean(*left)])
+    by_seed = sides[0].by_seed
     if left is not None:
-        other, taken = _mean_draws(*left, plan=plan, stream=1)
-        by_seed, found = _by_seed(by_seed, other, same=np.array_equal(films.seed, left[1].seed)), found - taken
-    return _widened(found, by_seed, plan=plan, method=f"patient bootstrap, percentile, {plan.bootstrap} replicates")
+        by_seed = _by_seed(by_seed, sides[1].by_seed, same=np.array_equal(right[1].seed, left[1].seed))
+    value = float(by_seed.mean())
+    if isnan(value):
+        return Difference(NAN, NAN, NAN, NAN, "", "no film with a known label")
+    parts = [(side.variance, side.freedom) for side in sides]
+    if by_seed.size > 1:
+        parts.append((float(by_seed.var(ddof=1)) / by_seed.size, by_seed.size - 1.0))
+    variance = sum(part for part, _ in parts)
+    if isnan(variance):
+        return Difference(value, NAN, NAN, NAN, "", join_notes(claim_note(by_seed.size), "fewer than two patients on a side"))
+    if variance == 0:
+        return Difference(value, value, value, float(value == 0), "mean, no spread", claim_note(by_seed.size))
+    freedom = variance**2 / sum(part**2 / degrees for part, degrees in parts)
+    error = sqrt(variance)
+    half = float(critical(plan.level, df=freedom)) * error
+    p = float(2 * student.sf(abs(value) / error, freedom))
+    return Difference(value, value - half, value + half, p, "mean by patient, Welch t", claim_note(by_seed.size))
 
 
 def share_gap(left: Draws | None, right: Draws | None, *, name: str, plan: ShiftPlan, note: str = "") -> tuple[Difference, Floats]:
@@ -224,17 +241,26 @@ def crossing(replicate: Floats) -> float:
     return min(1.0, 2 * (fewer + 1) / (drawn.size + 1))
 
 
-def _mean_draws(values: Floats, films: Films, *, plan: ShiftPlan, stream: int) -> tuple[Floats, Floats]:
-    """(M,) mean of each seed, and (B,) their mean over resampled patients."""
+@dataclass(frozen=True)
+class _Mean:
+    """Mean of a side: by seed, and the variance of their mean by patient."""
+
+    by_seed: Floats
+    variance: float
+    freedom: float
+
+
+def _mean(values: Floats, films: Films) -> _Mean:
     known = ~np.isnan(values).any(axis=0)
     if not known.any():
-        return np.full(values.shape[0], NAN), np.full(plan.bootstrap, NAN)
+        return _Mean(np.full(values.shape[0], NAN), NAN, NAN)
     codes = np.unique(films.cluster[known], return_inverse=True)[1]
     total, size = np.bincount(codes, weights=values[:, known].mean(axis=0)), np.bincount(codes)
-    seed = int(np.random.SeedSequence([plan.seed, 11, stream]).generate_state(1)[0])
-    blocks = patient_counts(size.size, replicates=plan.bootstrap, seed=seed, rows=max(1, _BLOCK // size.size))
-    found = np.concatenate([np.zeros(0), *(drawn @ total / (drawn @ size) for drawn in blocks)])
-    return values[:, known].mean(axis=1), found
+    patients = size.size
+    if patients < 2:
+        return _Mean(values[:, known].mean(axis=1), NAN, NAN)
+    spread = (total - size * total.sum() / size.sum()) / size.mean()
+    return _Mean(values[:, known].mean(axis=1), float(spread.var(ddof=1)) / patients, patients - 1.0)
 
 
 def _by_seed(left: Floats, right: Floats, *, same: bool) -> Floats:
