@@ -87,6 +87,12 @@ def test_platt_stays_finite_where_classes_are_separated_and_vector_scaling_refus
         VectorScaling().fit([0, 0, 1, 1], [0.2, 0.3, 0.7, 0.8])
 
 
+@pytest.mark.parametrize("method", [Platt(), VectorScaling(), BiasCorrectedTemperature()], ids=lambda method: type(method).__name__)
+def test_a_constant_model_has_no_slope(method):
+    with pytest.raises(DataError, match="All scores are the same"):
+        method.fit(np.tile([0, 1], 20), np.full(40, 0.5))
+
+
 def test_vector_scaling_leaves_intercept_0_and_slope_1():
     label, score = films(300, seed=1)
     after = VectorScaling().fit(label, score**2).apply(score**2)

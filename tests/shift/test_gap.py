@@ -57,6 +57,24 @@ def test_the_margin_decides_and_power_is_printed():
     assert "patients per class and side" in power["verdict"]
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "inferiority", "equality"),
+    [
+        (0.06, 0.2, "not shown: worse by more than 0.05", "not shown: worse by more than 0.05"),
+        (0.01, 0.2, "cannot tell", "cannot tell"),
+        (-0.02, 0.04, "shown", "shown"),
+        (-0.09, 0.04, "shown", "cannot tell"),
+        (-0.3, -0.06, "shown", "not shown: better by more than 0.05"),
+    ],
+)
+def test_an_interval_beyond_the_margin_is_an_answer(monkeypatch, low, high, inferiority, equality):
+    found = gap.Difference((low + high) / 2, low, high, 0.5, "mover", "")
+    monkeypatch.setattr(gap, "auroc_gap", lambda *_, **__: found)
+    table = lines(one_seed(cohort(patients=20)))
+    assert table.loc[("non-inferiority: auroc", "margin 0.05"), "verdict"] == inferiority
+    assert table.loc[("equivalence: auroc", "margin 0.05"), "verdict"] == equality
+
+
 def test_a_margin_of_zero_is_a_value():
     none = EvaluationPlan(primary="tuberculosis", margin=0.0, sensitivity_targets=(), specificity_targets=(), groups=())
     table = lines(one_seed(cohort()), evaluation=none)

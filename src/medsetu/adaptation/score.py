@@ -140,7 +140,11 @@ class Platt:
     """Slope and intercept with Platt's targets (n+ + 1) / (n+ + 2) and 1 / (n- + 2), so that few or separated films stay finite (1999)."""
 
     def fit(self, label: ArrayLike, score: ArrayLike, *, weight: ArrayLike | None = None) -> Affine:
-        """Fit a logistic curve of the logit of the score."""
+        """Fit a logistic curve of the logit of the score.
+
+        Raises:
+            DataError: There is one class, or one score.
+        """
         truth, score, mass = _films(label, score, weight)
         positive, negative = float(mass @ truth), float(mass @ (1 - truth))
         target = np.where(truth == 1, (positive + 1) / (positive + 2), 1 / (negative + 2))
@@ -302,6 +306,8 @@ def _logistic(design: Floats, *, target: Floats, weight: Floats) -> list[float]:
 
     mass = np.concatenate([weight * target, weight * (1 - target)])
     kept = mass > 0
+    if np.linalg.matrix_rank(design[kept]) < design.shape[1]:
+        raise DataError(what="All scores are the same, so there is no slope", where="Repair of scores", remedy="Use a prior correction")
     outcome = np.repeat([1, 0], target.size)
     model = LogisticRegression(C=np.inf, fit_intercept=False, solver="newton-cholesky", tol=1e-10, max_iter=200)
     model.fit(design[kept], outcome[kept], sample_weight=mass[kept])

@@ -14,7 +14,7 @@ from medsetu.adaptation.repair import RepairPlan
 from medsetu.evaluation.decision import Rule
 from medsetu.evaluation.plan import EvaluationPlan
 from medsetu.experiment.evidence import Evidence, run_fact
-from medsetu.experiment.rank import repair_rows, repair_table
+from medsetu.experiment.rank import caution_rows, repair_rows, repair_table
 from medsetu.report.number import times
 from medsetu.shift import calibration, decide, detect, explain, gap, guard, identify, planner, probe_rows
 from medsetu.shift.acquisition import film_statistics
@@ -99,8 +99,9 @@ def measure(evidence: Evidence, cohort: Cohort, question: Question) -> Measured:
     log.info("Repairs, needs and consequences")
     at_hand = probe and _films_of(evidence, cohort) is not None
     settings = replace(question.repair_plan, base=cohort.arm)
-    repairs = repair_table(evidence, cohort, repairs=question.repairs, plan=settings, films=at_hand)
-    lines += [*repair_rows(repairs, cohort), *planner.rows(cohort, plan, profile=question.profile, curves=_curves(evidence, question))]
+    repairs = repair_table(evidence, cohort, repairs=question.repairs, plan=settings, shift=plan, films=at_hand)
+    lines += [*repair_rows(repairs, cohort), *caution_rows(cohort, repairs=question.repairs, level=plan.level)]
+    lines += [*planner.rows(cohort, plan, profile=question.profile, curves=_curves(evidence, question))]
     lines += decide.rows(cohort, plan, evaluation=evidence.plan)
     table = shift_table(lines)
     shortcut = verdict_sentence(ladder, probed)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 
 from medsetu.core.errors import ConfigError
@@ -53,6 +54,7 @@ def main(config: Mapping[str, Any]) -> None:
         write_table(found.table, folder / "shift.csv")
         write_table(found.repairs, folder / "repairs.csv")
         _propose_labels(cohort, folder=folder, plan=plan)
+        log.info("Passport")
         page = write_passport(_passport(evidence, cohort, found, question=question), folder)
     console = Console()
     for table in shift_tables(found.table):
@@ -104,11 +106,12 @@ def _arm(evidence: Evidence, wanted: str | None) -> str:
 
 
 def _propose_labels(cohort: Cohort, *, folder: Path, plan: ShiftPlan) -> None:
-    """Rank the unlabelled local films, where there are some."""
-    waiting = cohort.local_films.take(cohort.local_films.label != cohort.local_films.label)
-    if len(waiting):
-        how = "both" if waiting.features is not None else "uncertainty"
-        write_table(next_films(waiting, _LABEL_NEXT, how=how, seed=plan.seed), folder / "label_next.csv")
+    """Rank the local patients without any label, where there are some; without labels their films test nothing yet."""
+    films = cohort.local_films
+    if np.setdiff1d(films.patient, films.known().patient).size:
+        how = "both" if films.features is not None else "uncertainty"
+        write_table(next_films(films, _LABEL_NEXT, how=how, seed=plan.seed), folder / "label_next.csv")
+        log.info("Films to label next: label_next.csv")
 
 
 def _passport(evidence: Evidence, cohort: Cohort, found: Measured, *, question: Question) -> Passport:

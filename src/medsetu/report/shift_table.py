@@ -4,6 +4,7 @@
 import math
 from collections.abc import Iterator
 
+import numpy as np
 import pandas as pd
 from rich import box
 from rich.table import Table
@@ -14,6 +15,8 @@ from medsetu.report.passport import TITLES, p_value
 from medsetu.shift.row import SECTIONS
 
 MOST = 6  # lines of a section; the others stand in the passport
+_BY_VERDICT = ("gap", "detect", "explain", "shortcut")  # the others stand in an order of their own
+_PLAIN = ("measured", "estimated", "observed", "not estimable", "cannot tell", "no ", "refused", "not identified", "enough")
 
 
 def shift_tables(table: pd.DataFrame) -> Iterator[Table]:
@@ -23,14 +26,13 @@ def shift_tables(table: pd.DataFrame) -> Iterator[Table]:
         table: Table with ``SHIFT_COLUMNS``.
 
     Yields:
-        One table per section that has a line with a number, or with a refusal where it has no number at all.
+        One table per section, of at most ``MOST`` lines: AUROCs and the named cause first, then verdicts, numbers, refusals.
     """
     for section in SECTIONS:
         rows = table[table["section"] == section]
-        known = rows[rows["value"].notna()]
-        shown = (known if len(known) else rows).head(MOST)
-        if shown.empty:
+        if rows.empty:
             continue
+        shown = _first_of(rows)
         hidden = len(rows) - len(shown)
         title = TITLES[section] + (f" ({hidden} more lines in the passport)" if hidden else "")
         view = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
@@ -45,3 +47,12 @@ def shift_tables(table: pd.DataFrame) -> Iterator[Table]:
             what = f"{words(str(row['measure']))}\n{words(str(row['subject']))}"
             view.add_row(Text(what), Text(value), Text(p_value(p)), Text(str(row["verdict"])))
         yield view
+
+
+def _first_of(rows: pd.DataFrame) -> pd.DataFrame:
+    """Lines that answer most, in the order of the table."""
+    auroc = rows["measure"].isin(["auroc", "gap: auroc"]) & rows["subject"].isin(["global", "local", "all films"])
+    first = auroc | (rows["measure"] == "shift named")
+    plain = rows["verdict"].str.startswith(_PLAIN) | (rows["verdict"] == "")
+    place = np.select([first, ~plain & rows["section"].isin(_BY_VERDICT), rows["value"].notna()], [0, 1, 2], default=3)
+    return rows.iloc[np.sort(np.argsort(place, kind="stable")[:MOST])]

@@ -108,21 +108,20 @@ def _margin(cohort: Cohort, found: Difference, plan: ShiftPlan, *, margin: float
     inferior, superior = (_one_sided(value, error) for value in (margin - found.value, margin + found.value))
     name = f"margin {margin:g}"
     each = f"one-sided {(1 - plan.level) / 2:.1%}: the printed {plan.level:.0%} interval decides"
-    shown = {True: "shown", False: CANNOT_TELL}
     return [
         gap_row(
             cohort,
             "non-inferiority: auroc",
             Difference(found.value, found.low, found.high, inferior, each, ""),
             subject=name,
-            said=shown[found.high < margin],
+            said=_shown(found, low=NAN, high=margin),
         ),
         gap_row(
             cohort,
             "equivalence: auroc",
             Difference(found.value, found.low, found.high, max(inferior, superior), f"TOST, {each}", ""),
             subject=name,
-            said=shown[found.high < margin and found.low > -margin],
+            said=_shown(found, low=-margin, high=margin),
         ),
         gap_row(
             cohort,
@@ -132,6 +131,15 @@ def _margin(cohort: Cohort, found: Difference, plan: ShiftPlan, *, margin: float
             said=f"{equal:.2f} to show non-inferiority if both sides are equal; power 0.80 takes about {size} patients per class and side",
         ),
     ]
+
+
+def _shown(found: Difference, *, low: float, high: float) -> str:
+    """Whether the whole interval lies between the margins (a NaN margin does not bind), beyond one of them, or neither."""
+    if found.low >= high:
+        return f"not shown: worse by more than {high:g}"
+    if found.high <= low:
+        return f"not shown: better by more than {high:g}"
+    return "shown" if found.high < high and not found.low <= low else CANNOT_TELL
 
 
 def _one_sided(distance: float, error: float) -> float:

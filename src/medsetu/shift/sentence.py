@@ -11,6 +11,8 @@ from medsetu.shift.row import CANNOT_TELL, NOT_IDENTIFIED, REFUSED
 from medsetu.shift.waterfall import Waterfall
 
 MOST_NAMED = 4  # facts a sentence names
+MOST_PLANNED = 2  # needs a sentence names
+_FIRST = ("local patients for sensitivity", "positives to prove", "negatives to prove", "positives, and as many")  # what the profile asks
 
 
 def five_sentences(table: pd.DataFrame, *, waterfalls: Sequence[Waterfall], shortcut: str, repairs: pd.DataFrame, arm: str) -> list[str]:
@@ -41,11 +43,20 @@ def _how_much(table: pd.DataFrame, *, arm: str) -> str:
     lost = _find(gap, measure="gap: auroc", subject="all films")
     if lost is None or math.isnan(lost["value"]):
         reasons = [str(row["verdict"]) for row in (lost, *sides) if row is not None and row["verdict"] not in ("", "measured")]
-        return f"How much {arm} loses cannot be said: {'; '.join(dict.fromkeys(reasons)) or 'the gap was not measured'}."
+        return f"How much {arm} loses cannot be said: {'; '.join(dict.fromkeys(reasons)) or 'the gap was not measured'}.{_one_class(gap)}"
     there, here = ("unknown" if row is None else _number(row) for row in sides)
     counts = f"{lost['n_global']} global and {lost['n_local']} local patients or films"
     fall = f"{there} on the global side, {here} on the local side; gap {_number(lost, sign=True)}"
     return f"AUROC of {arm}: {fall} ({counts}): {lost['verdict']}."
+
+
+def _one_class(gap: pd.DataFrame) -> str:
+    """What a side with a single class still tells: sensitivity or specificity, at the threshold in use."""
+    local = gap[gap["subject"].eq("local") & gap["measure"].str.match("sensitivity|specificity") & gap["value"].notna()]
+    if local.empty:
+        return ""
+    row = {str(key): value for key, value in local.iloc[0].items()}
+    return f" On the local side, {str(row['measure']).replace('_', ' ')}: {_number(row)}."
 
 
 def _what_differs(rows: pd.DataFrame) -> str:
@@ -79,12 +90,13 @@ def _parts(waterfalls: Sequence[Waterfall]) -> Iterator[str]:
             return
         refused = next((part for part in waterfall.parts if part.verdict.startswith(REFUSED)), None)
         if refused is not None:
-            yield f"The gap in {waterfall.scale} is not decomposed ({refused.verdict}: {'; '.join(waterfall.notes)})."
+            more = [note for note in waterfall.notes if note not in refused.verdict]
+            yield f"The gap in {waterfall.scale} is not decomposed ({': '.join([refused.verdict, *(['; '.join(more)] if more else [])])})."
 
 
 def _what_helps(repairs: pd.DataFrame, plan: pd.DataFrame) -> str:
-    needed = [f"{row['measure']}, {row['subject']}: {row['verdict']}" for row in plan.to_dict("records") if row["verdict"]]
-    planned = f" Planning: {'; '.join(needed[:2])}." if needed else ""
+    needed = list(_needs(plan))
+    planned = f" Planning: {'; '.join(needed[:MOST_PLANNED])}." if needed else ""
     helped = repairs[repairs["value"].notna() & (repairs["rank"] == 1)] if len(repairs) else repairs
     if helped.empty:
         return f"No repair could be measured.{planned}"
@@ -92,6 +104,14 @@ def _what_helps(repairs: pd.DataFrame, plan: pd.DataFrame) -> str:
     spent = f"{best['local_images']:.0f} local images, {best['local_labels']:.0f} local labels"
     first = f"the first repair for {best['metric']} is {best['repair']}: gain {_number(dict(best), sign=True)} ({spent})"
     return f"Chosen on validation, {first}.{planned}"
+
+
+def _needs(plan: pd.DataFrame) -> Iterator[str]:
+    """What it takes: the needs of the profile first, then the precision of the gap; an answer before a refusal."""
+    for answered in (True, False):
+        for start in _FIRST:
+            for row in plan[plan["measure"].str.startswith(start) & (plan["value"].notna() == answered)].to_dict("records"):
+                yield f"{row['value']:.0f} {row['measure']} ({row['verdict']})" if answered else f"{row['measure']}: {row['verdict']}"
 
 
 def _find(rows: pd.DataFrame, *, measure: str, subject: str | None = None) -> Mapping[str, Any] | None:

@@ -143,7 +143,8 @@ def _values(films: Films, column: str, *, evaluation: EvaluationPlan) -> "pd.Ser
 
 
 def _known(cohort: Cohort, column: str) -> bool:
-    return all(bool((films.facts[column].fillna("").astype(str) != "").any()) for films in (cohort.global_films, cohort.local_films))
+    facts = [films.facts[column] for films in (cohort.global_films, cohort.local_films)]
+    return all(bool((values.notna() & (values.astype(str) != "")).any()) for values in facts)
 
 
 def _large(part: Cohort, plan: ShiftPlan) -> bool:
