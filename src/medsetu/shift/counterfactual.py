@@ -3,24 +3,28 @@
 
 A pool of phantom patients is drawn under two acquisitions, with and without the site marker. A world says which causes act on its local
 side: another prevalence, another case mix (more AP films), another appearance (dose, noise, blur), a marker that no longer follows the
-disease, label noise. Films are drawn from the pool by weights, so the AUROC of every combination of causes is a weighted mean over the
-whole pool, and the Shapley parts of the gap are exact.
+disease, label noise. The weighted pool is the population of a side: the AUROC of every combination of causes is a weighted mean over it,
+and the Shapley parts of the gap are exact.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+import io
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from itertools import chain, combinations, product
 from math import factorial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.stats import norm
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from medsetu.core.run import atomic_write, content_key, verify_sidecar
 from medsetu.evaluation.curve import auroc, curve
 from medsetu.evaluation.interval import Floats
 from medsetu.manifest.progress import progress
@@ -29,13 +33,13 @@ from medsetu.release.phantom_country import Country
 from medsetu.release.phantom_detector import WHITE
 from medsetu.release.phantom_folder import Cohort as Population
 from medsetu.release.phantom_folder import draw_film
-from medsetu.shift.cohort import Cohort, Films
 from medsetu.shift.rung import reduce_film
 
 PREVALENCE, CASE_MIX, APPEARANCE, MARKER, LABELS = "prevalence", "case mix", "appearance", "marker", "label noise"
 CAUSES = (PREVALENCE, CASE_MIX, APPEARANCE, MARKER, LABELS)
 PARTS = (CASE_MIX, APPEARANCE, "label policy")  # of the gap in AUROC; the marker is part of the appearance, prevalence moves no AUROC
-FINDING = "tuberculosis"
+BEYOND = "beyond case mix"  # the gap without the part of the case mix
+MEASURES = ("prevalence", "gap", *PARTS, BEYOND)
 COMPONENTS = 16
 _REFERENCE = Country(ap_share=0.5, tuberculosis_prevalence=0.5, marker_share=0.0)
 _ACQUISITIONS = (_REFERENCE, replace(_REFERENCE, exposure=0.5, noise=2.5, blur_mm=1.8, lesion_contrast=0.65))
@@ -80,15 +84,12 @@ class Pool:
     features: NDArray[np.float32]
 
     def weights(self, knobs: Knobs, active: frozenset[str]) -> Floats:
-        """Weight of each film on a side on which some causes act; patients of a stratum share its weight equally."""
-        weight = np.ones(self.present.size)
-        for name, mask, shares in (
-            (PREVALENCE, self.present, knobs.prevalence),
-            (CASE_MIX, (self.facts["view"] == "AP").to_numpy(), knobs.ap_share),
-        ):
-            share = shares[name in active]
-            weight *= np.where(mask, share / weight[mask].sum(), (1 - share) / weight[~mask].sum())
-        return np.asarray(weight / weight.sum(), dtype=np.float64)
+        """Weight of each film on a side on which some causes act, (n,), sum 1: view and disease are independent, films of a cell equal."""
+        bedside = (self.facts["view"] == "AP").to_numpy()
+        diseased, at_bed = knobs.prevalence[PREVALENCE in active], knobs.ap_share[CASE_MIX in active]
+        weight = np.where(self.present, diseased, 1 - diseased) * np.where(bedside, at_bed, 1 - at_bed)
+        cell = 2 * self.present + bedside
+        return np.asarray(weight / np.bincount(cell, minlength=4)[cell], dtype=np.float64)
 
     def marker_chance(self, knobs: Knobs, active: frozenset[str]) -> Floats:
         """Probability that a film carries the marker."""
@@ -210,57 +211,6 @@ def _subsets(items: Sequence[int] | range) -> list[tuple[int, ...]]:
     return [chosen for count in range(len(items) + 1) for chosen in combinations(items, count)]
 
 
-def draw_world(pool: Pool, knobs: Knobs, active: frozenset[str], *, patients: int, seed: int) -> Cohort:
-    """Draw one cohort of a world: other patients on either side, and validation patients on the global one.
-
-    Args:
-        pool: The pool.
-        knobs: Sizes.
-        active: Causes that act on the local side.
-        patients: Patients per side and split.
-        seed: Seed of this cohort.
-
-    Returns:
-        The cohort.
-    """
-    rng = np.random.default_rng(seed)
-    none: frozenset[str] = frozenset()
-    everyone = rng.permutation(np.unique(pool.patient))
-    thirds = np.array_split(everyone, 3)
-    drawn = [
-        _draw(pool, knobs, causes, among=third, patients=patients, rng=rng, side=side)
-        for third, causes, side in zip(thirds, (none, none, active), ("global", "global", "local"), strict=True)
-    ]
-    return Cohort(FINDING, "global-only", drawn[0], drawn[2], global_val=drawn[1])
-
-
-def _draw(
-    pool: Pool, knobs: Knobs, active: frozenset[str], *, among: NDArray[np.int64], patients: int, rng: np.random.Generator, side: str
-) -> Films:
-    """Draw patients by the weight of one film each, so that a film counts as its weight says."""
-    rows = np.flatnonzero(np.isin(pool.patient, among))
-    weight = pool.weights(knobs, active)[rows]
-    chosen = rng.choice(rows, size=patients, p=weight / weight.sum())
-    marked = (rng.random(patients) < pool.marker_chance(knobs, active)[chosen]).astype(int)
-    state = int(APPEARANCE in active)
-    wrong = rng.random(patients) < knobs.flip[LABELS in active]
-    label = (pool.present[chosen] ^ wrong).astype(np.float64)
-    names = np.array([f"{side}/{number:05d}" for number in range(patients)])
-    return Films(
-        side=side,
-        title=f"phantom {side}",
-        unit="by patient",
-        sample_id=names,
-        patient=np.array([f"{side} {pool.patient[row]:06d}" for row in chosen]),
-        label=label,
-        scores=pool.score[state, marked, chosen][None],
-        seed=np.array([0]),
-        facts=pool.facts.iloc[chosen].reset_index(drop=True).assign(site=side),
-        features=pool.features[state, marked, chosen],
-        votes=np.stack([pool.present[chosen].astype(np.float64)] * 2 + [label], axis=1),
-    )
-
-
 def worlds() -> dict[str, frozenset[str]]:
     """Every knob alone, every pair, and the world in which nothing differs.
 
@@ -272,55 +222,79 @@ def worlds() -> dict[str, frozenset[str]]:
     return {" + ".join(cause for cause in CAUSES if cause in active) or "nothing": active for active in sets}
 
 
-def true_prevalence(knobs: Knobs, active: frozenset[str]) -> float:
-    """Share of local films that truly show the finding."""
-    return knobs.prevalence[PREVALENCE in active]
-
-
-SUBMISSION = ("world", "cohort", "measure", "value", "low", "high", "name")
-
-
-def score_submission(submission: pd.DataFrame, *, truth: Mapping[str, Mapping[str, float]], alpha: float = 0.05) -> pd.DataFrame:
-    """Score anybody's answers: false alarms, power, coverage, right and wrong names.
+def truths(pool: Pool, knobs: Knobs) -> dict[str, dict[str, float]]:
+    """True values of every world: local prevalence of the disease (not of its labels), gap in AUROC, and the parts of the gap.
 
     Args:
-        submission: Rows with ``SUBMISSION``. ``measure`` is ``shift`` (value: p), ``cause`` (name: causes joined by ``" + "``, ``nothing``,
-            ``cannot tell`` or ``several``), ``prevalence``, ``gap`` or one of ``PARTS`` (value with its interval; NaN when not identified).
-        truth: World -> measure -> true value, from ``truths``.
-        alpha: Size of the test behind ``shift``.
+        pool: The pool.
+        knobs: Sizes.
 
     Returns:
-        One row per world and measure: ``answers``, ``truth``, and the shares ``alarm``, ``answered``, ``covered``, ``right``, ``wrong``;
-        NaN where a share does not apply.
+        World -> measure -> value, for every one of ``MEASURES``.
     """
-    lines = []
-    for (world, measure), rows in submission.groupby(["world", "measure"], sort=False):
-        line: dict[str, object] = {"world": world, "measure": measure, "answers": len(rows)}
-        if measure == "shift":
-            line["alarm"] = float((rows["value"] <= alpha).mean())
-        elif measure == "cause":
-            named = rows["name"].fillna("cannot tell")
-            silent = named.isin(["cannot tell", "several"])
-            line |= {
-                "answered": float((~silent).mean()),
-                "right": float((named == world).mean()),
-                "wrong": float((~silent & (named != world)).mean()),
-            }
-        else:
-            value = float(truth[str(world)][str(measure)])
-            known = rows["low"].notna()
-            inside = (rows["low"] <= value) & (value <= rows["high"])
-            line |= {"truth": value, "answered": float(known.mean()), "covered": float(inside[known].mean()) if known.any() else np.nan}
-        lines.append(line)
-    columns = ["world", "measure", "answers", "truth", "alarm", "answered", "covered", "right", "wrong"]
-    return pd.DataFrame(lines).reindex(columns=columns)
-
-
-def truths(pool: Pool, knobs: Knobs) -> dict[str, dict[str, float]]:
-    """True values of every world: prevalence, gap and its parts."""
     start = true_auroc(pool, knobs, frozenset())
     found = {}
     for name, active in worlds().items():
-        parts = true_parts(pool, knobs, active)
-        found[name] = {"prevalence": true_prevalence(knobs, active), "gap": start - true_auroc(pool, knobs, active), **parts}
+        parts, gap = true_parts(pool, knobs, active), start - true_auroc(pool, knobs, active)
+        prevalence = knobs.prevalence[PREVALENCE in active]
+        found[name] = {"prevalence": prevalence, "gap": gap, **parts, BEYOND: gap - parts[CASE_MIX]}
     return found
+
+
+def oracle_power(knobs: Knobs, *, patients: int, alpha: float = 0.05) -> dict[str, float]:
+    """Power of a test that sees one cause itself and knows all else: how large the knobs are.
+
+    Args:
+        knobs: Sizes.
+        patients: Patients per side.
+        alpha: Size of the two-sided test of two shares (normal approximation).
+
+    Returns:
+        Cause -> power; the appearance is no share and has none. The marker is looked for among films with the finding.
+
+    Example:
+        >>> round(oracle_power(Knobs(prevalence=(0.5, 0.32)), patients=150)["prevalence"], 2)
+        0.9
+    """
+    usual = knobs.marker_share
+    marked = [usual + strength * (1 - usual) for strength in knobs.marker_strength]
+    shares = {
+        PREVALENCE: (*knobs.prevalence, patients),
+        CASE_MIX: (*knobs.ap_share, patients),
+        MARKER: (marked[0], marked[1], patients * knobs.prevalence[0]),
+        LABELS: (*knobs.flip, patients),
+    }
+    return {
+        cause: float(norm.cdf(abs(one - two) / np.sqrt((one * (1 - one) + two * (1 - two)) / count) - norm.isf(alpha / 2)))
+        for cause, (one, two, count) in shares.items()
+    }
+
+
+def pool_of(folder: Path, *, patients: int, size: int = 64, seed: int = 0) -> Pool:
+    """Read the pool from a folder, or draw it and keep it there.
+
+    Args:
+        folder: Where pools are kept; a pool drawn with other settings or other constants of this module has another name.
+        patients: Patients of the pool.
+        size: Rows and columns of a film.
+        seed: Seed of everything.
+
+    Returns:
+        The pool.
+
+    Raises:
+        DataError: The file is damaged.
+    """
+    acquisitions = [asdict(one) for one in _ACQUISITIONS]
+    key = content_key([patients, size, seed, acquisitions, _BEDSIDE, COMPONENTS, asdict(Knobs())])
+    path = folder / f"pool-{key}.npz"
+    if not path.is_file():
+        pool, buffer = draw_pool(patients=patients, size=size, seed=seed), io.BytesIO()
+        arrays: dict[str, Any] = {name: getattr(pool, name) for name in ("patient", "present", "score", "features")}
+        arrays |= {f"fact {name}": column.to_numpy(None if name == "age_years" else np.str_) for name, column in pool.facts.items()}
+        np.savez(buffer, **arrays)
+        atomic_write(path, buffer.getvalue(), sidecar=True)
+    verify_sidecar(path)
+    with np.load(path, allow_pickle=False) as kept:
+        facts = pd.DataFrame({name.removeprefix("fact "): kept[name] for name in kept.files if name.startswith("fact ")})
+        return Pool(kept["patient"], kept["present"], facts, kept["score"], kept["features"])
