@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scripts.gate_prevalence import LABELS, SCORES, WORLDS, World, cohort, named, wrong_names
 
-from medsetu.shift.cause import Evidence
+from medsetu.shift.cause import MISSED, Evidence
 from medsetu.shift.identify import (
     BOTH,
     COVARIATE,
@@ -38,6 +38,7 @@ def evidence(prevalence, covariate, labelling=np.nan, **more):
         (evidence(0.6, 0.6), CANNOT_TELL),  # the sides differ, but no cause could be shown
         (evidence(0.001, 0.6), PREVALENCE),
         (evidence(0.001, 0.08), CANNOT_TELL),  # not clearly at rest
+        (evidence(0.001, 0.6, rest=0.03), CANNOT_TELL),  # at rest at another prevalence than the estimated one
         (evidence(0.001, 0.6, has_features=False), CANNOT_TELL),  # scores alone cannot show that nothing else moved
         (evidence(0.001, 0.6, has_features=False, labelled=True), PREVALENCE),
         (evidence(0.6, 0.001), COVARIATE),
@@ -82,7 +83,8 @@ def test_covariate_shift_planted_refuses_the_prevalence_with_the_reason():
         assert np.isnan(row["value"])
         assert np.isnan(row["low"])
     assert table.loc["covariate shift", "verdict"] == "shift found"
-    assert table.loc["covariate shift", "p"] == pytest.approx(0.01)
+    assert table.loc["covariate shift", "p"] == pytest.approx(0.01 + MISSED)
+    assert "largest p" in table.loc["covariate shift", "method"]
 
 
 def test_nothing_planted_names_nothing_and_says_what_would_have_been_found():
@@ -139,3 +141,13 @@ def test_wrong_names_are_rare_where_the_cause_can_be_told():
         right += found[world.truth] / len(told_worlds)
     assert wrong <= 6 / 48  # 0.05 of 48 cohorts, within the 99 % band
     assert right >= 0.6
+
+
+@pytest.mark.parametrize("films", [1, 2, 0])
+def test_one_local_patient_or_no_shared_seed_is_refused_and_not_a_crash(films):
+    drawn = cohort(World(NO_SHIFT, SCORES), np.random.default_rng(0))
+    here = drawn.local_films.take(np.arange(films)) if films else replace(drawn.local_films, seed=np.array([9]))
+    table = shift_table(rows(replace(drawn, local_films=here), PLAN)).set_index("measure")
+    assert table.loc["shift named", "verdict"] == CANNOT_TELL
+    assert table.loc["prevalence (EM)", "verdict"] == "refused"
+    assert np.isnan(table.loc["prevalence (EM)", "value"])

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from medsetu.core.sample import GLOBAL, LOCAL
-from medsetu.evaluation.interval import NAN, Floats
+from medsetu.evaluation.interval import NAN, Estimate, Floats
 from medsetu.evaluation.metric import CLIP
 from medsetu.evaluation.score import Ints
 from medsetu.shift.cohort import Cohort, Films
@@ -24,6 +24,8 @@ from medsetu.shift.relabel import TwoSample, mean_difference, one_per_patient
 from medsetu.shift.two_sample import mmd_test
 
 NOTHING = TwoSample(NAN, NAN, 0, 0, "")
+MISSED = 0.005  # chance that the interval of the prevalence misses it; added to the p-value taken over the interval
+_TARGETS = 9  # prevalences of the interval that are tried
 
 
 @dataclass(frozen=True)
@@ -33,10 +35,11 @@ class Evidence:
     Attributes:
         prevalence: Local minus global: share of positives where local labels are known, else mean score.
         covariate: Comparison with the global side at the local prevalence: MMD of features (of scores without features); with local labels
-            p covers both.
+            p covers both, without them it is the largest over the prevalences that the scores leave open.
         labelling: Local minus global share of labels that contradict most readers; NaN without votes on both sides.
         anything: p of the plain comparison of features and scores.
         target: Prevalence to which the global side was brought: of local labels, else as the scores imply it (EM).
+        rest: p of the comparison at ``target`` alone; NaN: that of ``covariate``.
         labelled: Whether local labels are known.
         has_features: Whether features were compared.
         refused: Why nothing was compared; "" when it was.
@@ -47,6 +50,7 @@ class Evidence:
     labelling: TwoSample = NOTHING
     anything: float = NAN
     target: float = NAN
+    rest: float = NAN
     labelled: bool = False
     has_features: bool = False
     refused: str = ""
@@ -85,10 +89,12 @@ def gather(cohort: Cohort, plan: ShiftPlan) -> Evidence:
     if kept.size < plan.smallest_side:
         return Evidence(refused=f"{kept.size} global patients are left at a prevalence of {target:.2f}, {plan.smallest_side} needed")
     pair = (there.label, here.label) if labelled else (there.score, here.score)
+    # without labels the prevalence was chosen to fit the scores: they can hardly object to it
+    still = _compare(there.take(kept), here, plan=plan, scores="too" if labelled else "last")
     return Evidence(
         prevalence=_turned(mean_difference(*pair, permutations=plan.permutations, seed=plan.seed)),
-        # without labels the prevalence was chosen to fit the scores: they can hardly object to it
-        covariate=_compare(there.take(kept), here, plan=plan, scores="too" if labelled else "last"),
+        covariate=still if labelled or still.p > plan.alpha else _anywhere(there, here, validation, plan=plan, found=still),
+        rest=still.p,
         labelling=votes,
         anything=_compare(there, here, plan=plan).p,
         target=target,
@@ -120,7 +126,7 @@ def at_prevalence(label: Floats, target: float, *, seed: int) -> Ints:
     rng = np.random.default_rng(seed)
     pools = [(np.flatnonzero(label == 1), target), (np.flatnonzero(label == 0), 1 - target)]
     total = min(rows.size / share for rows, share in pools if share > 0)
-    drawn = [rng.choice(rows, min(rows.size, round(total * share)), replace=False) for rows, share in pools]
+    drawn = [rng.permutation(rows)[: round(total * share)] for rows, share in pools]  # those of a smaller draw are in any larger one
     return np.sort(np.concatenate(drawn)).astype(np.int64)
 
 
@@ -149,15 +155,40 @@ def _too_small(here: Films, there: Films, *, plan: ShiftPlan) -> str:
 
 
 def _implied(validation: Films, here: Films) -> float:
+    return _estimate(validation, here, replicates=0).value
+
+
+def _estimate(validation: Films, here: Films, *, replicates: int, seed: int = 0) -> Estimate:
     found = prevalence_estimates(
         validation.label,
         validation.scores,
         cluster=validation.cluster,
         local_scores=here.scores,
         local_cluster=here.cluster,
-        replicates=0,
+        replicates=replicates,
+        seed=seed,
+        level=1 - MISSED,
     )
-    return found[EM].value if math.isfinite(found[EM].value) else found[BBSE].value  # separated validation needs no calibration
+    return found[EM] if math.isfinite(found[EM].value) else found[BBSE]  # separated validation needs no calibration
+
+
+def _anywhere(there: Films, here: Films, validation: Films, *, plan: ShiftPlan, found: TwoSample) -> TwoSample:
+    """Compare at every prevalence that the scores leave open, until one explains the local films.
+
+    The largest p over an interval that holds the prevalence with probability 1 - ``MISSED``, plus ``MISSED``, is a p-value whatever the
+    prevalence is (Berger and Boos, JASA 1994, 89:1012); that at the estimate alone takes its error for a shift.
+    """
+    open_ = _estimate(validation, here, replicates=plan.bootstrap, seed=plan.seed)
+    low, high = (open_.low, open_.high) if math.isfinite(open_.low) else (0.0, 1.0)
+    largest = found.p
+    for target in np.linspace(low, high, _TARGETS):
+        kept = at_prevalence(there.label, float(target), seed=plan.seed)
+        if kept.size >= plan.smallest_side:
+            largest = max(largest, _compare(there.take(kept), here, plan=plan, scores="last").p)
+        if largest > plan.alpha:
+            break
+    method = f"{found.method}, largest p over the prevalences that the scores leave open (Berger and Boos 1994)"
+    return replace(found, p=min(1.0, largest + MISSED), method=method)
 
 
 def _compare(there: Films, here: Films, *, plan: ShiftPlan, scores: str = "too") -> TwoSample:

@@ -75,7 +75,7 @@ def _prevalence_or_not(evidence: Evidence) -> tuple[str, str]:
             CANNOT_TELL,
             "the scores moved as another prevalence would move them; features or local labels must show that nothing else did",
         )
-    if not evidence.covariate.p > AT_REST:
+    if not (evidence.covariate.p if math.isnan(evidence.rest) else evidence.rest) > AT_REST:
         return CANNOT_TELL, "the prevalence seems to differ, but the films may look different too"
     if evidence.labelled:
         return PREVALENCE, "the share of positives differs, and within the classes nothing was found to differ"

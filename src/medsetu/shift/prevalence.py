@@ -21,7 +21,7 @@ METHODS = {
     EM: "EM after bias-corrected temperature scaling (Saerens 2002; Alexandari 2020)",
     RLLS: "regularised confusion matrix (Azizzadenesheli 2019, ridge form)",
 }
-LEAST_CLASS = 10  # validation patients per class below which there is no estimate
+LEAST_CLASS = 10  # validation patients per class below which there is no estimate, local patients below which it has no interval
 _BLOCK = 1_000_000  # weights of one block of resamples
 
 
@@ -67,15 +67,16 @@ def prevalence_estimates(
         )
     clusters = (cast(Ints, codes), np.unique(np.asarray(local_cluster), return_inverse=True)[1].astype(np.int64))
     counts = (int(clusters[1].max(initial=-1)) + 1, here.shape[1], int(truth.sum()))
-    few = _too_few(truth, clusters[0])
-    if few or here.shape[1] == 0:
-        return {name: Estimate(NAN, NAN, NAN, *counts, "", few or "no local films") for name in METHODS}
+    few = _too_few(truth, clusters[0]) or ("" if here.size else "no local films that the models of validation scored")
+    if few:
+        return {name: Estimate(NAN, NAN, NAN, *counts, "", few) for name in METHODS}
     smallest = min(counts[0], *(int(np.unique(clusters[0][truth == value]).size) for value in (0.0, 1.0)))
     size = int(np.unique(clusters[0]).size)
     point = _readings(truth, table, here, weights=(np.ones((1, truth.size)), np.ones((1, here.shape[1]))), patients=size)
-    drawn = _resamples(truth, clusters, replicates=replicates, seed=seed)
+    enough = counts[0] >= LEAST_CLASS
+    drawn = _resamples(truth, clusters, replicates=replicates if enough else 0, seed=seed)
     blocks = [_readings(truth, table, here, weights=pair, patients=size) for pair in drawn]
-    wide = _expanded(level, smallest)
+    wide = _expanded(level, smallest) if enough else level
     return {name: _estimate(name, float(point[name][0]), [block[name] for block in blocks], counts=counts, level=wide) for name in METHODS}
 
 
