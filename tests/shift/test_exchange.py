@@ -84,6 +84,7 @@ def test_isotonic_agrees_with_scikit_learn():
 def test_a_plateau_is_reached_with_its_fewest_patients():
     assert crossing([10, 20, 40], [0.6, 0.7, 0.7], levels=[0.7])[0, 0] == pytest.approx(20.0)
     assert np.isnan(crossing([10, 20], [0.6, 0.7], levels=[math.nan])[0, 0])
+    assert np.isnan(crossing([10, 20], [math.nan, 0.7], levels=[0.65])).all()
 
 
 def test_curves_of_different_metrics_are_refused():

@@ -2,6 +2,7 @@
 """Sorting by site is found where prevalence follows the site, and only there; few films are refused with the number it takes."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -100,10 +101,13 @@ def test_false_alarms_of_sorting_are_few():
 
 def test_validation_shares_are_used_where_there_are_some():
     rng = np.random.default_rng(4)
-    with_val = Cohort("tb", "a", side(rng, "global"), side(rng, "local"), global_val=side(rng, "global"))
+    tested, val = side(rng, "global"), side(rng, "global")
+    with_val = Cohort("tb", "a", tested, side(rng, "local"), global_val=replace(val, patient=np.char.add("val ", val.patient)))
     lines = rows(with_val, PLAN)
     assert "from validation" in found(lines, "sort by site", "global").method
     assert "other patients" in found(lines, "sort by site", "local").method
+    again = rows(replace(with_val, global_val=tested), PLAN)  # cross-fitting: whoever is validated in one fold is tested in another
+    assert "other patients" in found(again, "sort by site", "global").method
     turned = sorted_by([0, 1] * 20, ["a", "b"] * 20, cluster=np.arange(40), validation=([1, 0] * 20, ["a", "b"] * 20))
     assert turned.auroc[0] == 0
 

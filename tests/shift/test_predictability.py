@@ -49,6 +49,28 @@ def test_a_patient_does_not_teach_his_own_test():
     assert predictability(table, scanner, cluster=patient, plan=PLAN).low < 0.5
 
 
+def test_a_small_side_keeps_its_films_beside_a_large_one():
+    """Drawn together, a dozen films among thousands would be lost, and with them the answer."""
+    side = np.repeat(["global", "local"], [6000, 12])
+    table = features(np.random.default_rng(5), side, shift=3.0, width=4)
+    found = predictability(table, side, cluster=np.arange(side.size), plan=PLAN)
+    assert (found.n_samples, found.n_positive) == (1012, 12)
+    assert found.low > 0.5
+    assert "1012 of 6012 films" in found.note
+
+
+def test_a_category_of_which_one_patient_can_be_drawn_is_refused():
+    side, patient = np.repeat(["a", "b"], [2500, 1500]), np.r_[np.repeat(np.arange(10), 250), np.repeat(np.arange(10, 20), 150)]
+    large = np.where(patient == 3, 0, patient)
+    found = predictability(np.zeros((4000, 2)), side, cluster=large, plan=PLAN)
+    assert found.n_samples <= 2000
+    lone = predictability(
+        np.zeros((9020, 2)), np.repeat(["a", "b"], [20, 9000]), cluster=np.r_[0:20, 20 + np.arange(9000) // 900], plan=PLAN
+    )
+    assert math.isnan(lone.value)
+    assert "fewer than two patients" in lone.note
+
+
 def test_small_categories_leave_and_fewer_than_two_are_refused():
     scanner = np.repeat(["a", "b", "c", ""], [40, 40, 3, 20])
     found = predictability(features(np.random.default_rng(4), scanner, shift=2.0), scanner, cluster=np.arange(103), plan=PLAN)

@@ -135,7 +135,7 @@ def crossing(n: ArrayLike, values: ArrayLike, *, levels: ArrayLike) -> Floats:
         keep = np.concatenate([[True], np.diff(heights) > _FLAT])  # of a plateau the fewest patients
         found[row] = np.exp(np.interp(level, heights[keep], size[keep]))
         found[row] = np.where(level > heights[-1] + _FLAT, np.inf, np.where(level < heights[0] - _FLAT, -np.inf, found[row]))
-    return np.where(np.isnan(wanted), NAN, found)
+    return np.where(np.isnan(wanted) | np.isnan(rising).any(axis=1, keepdims=True), NAN, found)
 
 
 def isotonic(values: ArrayLike) -> Floats:

@@ -134,7 +134,7 @@ def _sorting(films: Films, validation: Films | None, *, plan: ShiftPlan, counts:
             note = f"{fact} is not known" if "" in values else f"one {fact} only"
             lines.append(_line(f"sort by {fact}", films.side, counts, verdict=NOT_IDENTIFIED, note=note))
             continue
-        learned = _usable(validation, fact)
+        learned = _usable(validation, fact, tested=films)
         parts = sorted_by(films.label, values, cluster=films.cluster, seed=plan.seed, validation=learned)
         found = estimate_from(parts, level=plan.level)
         above = difference_from(model, parts, paired=True, seeds=(films.seed, None), level=plan.level)
@@ -187,9 +187,9 @@ def _shares(label: Floats, names: NDArray[np.str_], *, asked: NDArray[np.str_]) 
     return np.where(known[place] == asked, share[place], overall)
 
 
-def _usable(validation: Films | None, fact: str) -> tuple[Floats, NDArray[np.str_]] | None:
-    """Labels and categories of validation films, where both classes have enough patients."""
-    if validation is None or fact not in (facts := _located(validation)):
+def _usable(validation: Films | None, fact: str, *, tested: Films) -> tuple[Floats, NDArray[np.str_]] | None:
+    """Labels and categories of validation films, where both classes have enough patients and none of them is tested (cross-fitting)."""
+    if validation is None or fact not in (facts := _located(validation)) or np.isin(validation.patient, tested.patient).any():
         return None
     if min((np.unique(validation.cluster[validation.label == value]).size for value in (0.0, 1.0)), default=0) < MINIMUM_CLASS:
         return None

@@ -18,7 +18,7 @@ from medsetu.shift.matched import stratified_parts
 from medsetu.shift.plan import ShiftPlan
 
 FOLDS = 5
-MOST_FILMS = 2000  # of which a classifier is trained; more are drawn by patient
+MOST_FILMS = 2000  # of which a classifier is trained; of more, every category gives as many, by patient
 BALANCED = "balanced accuracy"
 _STRENGTH = 0.01  # C of the classifier: features are many
 
@@ -42,12 +42,14 @@ def predictability(features: NDArray[np.floating], category: ArrayLike, *, clust
     if len(large) < 2:
         note = f"fewer than two categories of {MINIMUM_CLASS} patients"
         return Estimate(NAN, NAN, NAN, int(np.unique(patient[kept]).size), kept.size, 0, "", note)
-    drawn = kept[draw_patients(patient[kept], most=MOST_FILMS, seed=plan.seed)]
+    drawn = kept[_drawn(names[kept], patient[kept], seed=plan.seed)]
     note = f"{drawn.size} of {kept.size} films, drawn by patient" if drawn.size < kept.size else ""
     kept = drawn
     code, table = np.searchsorted(large, names[kept]), np.asarray(features[kept], dtype=np.float64)
     patient = np.unique(patient[kept], return_inverse=True)[1].astype(np.int64)
     fold = patient_folds(code, patient, seed=plan.seed)
+    if np.unique(code).size < len(large) or not fold.any():
+        return Estimate(NAN, NAN, NAN, int(np.unique(patient).size), kept.size, 0, "", f"{note}; fewer than two patients of a category")
     score = np.zeros((kept.size, len(large)))
     for part in np.unique(fold):
         test = fold == part
@@ -108,6 +110,14 @@ def draw_patients(patient: ArrayLike, *, most: int, seed: int) -> NDArray[np.int
     codes, counts = np.unique(np.asarray(patient), return_inverse=True, return_counts=True)[1:]
     order = np.random.default_rng(seed).permutation(counts.size)
     return np.flatnonzero(np.isin(codes, order[np.cumsum(counts[order]) <= most]))
+
+
+def _drawn(names: NDArray[np.str_], patient: Ints, *, seed: int) -> NDArray[np.intp]:
+    """Draw films so that a small category keeps its films beside a large one."""
+    if names.size <= MOST_FILMS:
+        return np.arange(names.size)
+    groups = [np.flatnonzero(names == name) for name in np.unique(names)]
+    return np.sort(np.concatenate([rows[draw_patients(patient[rows], most=MOST_FILMS // len(groups), seed=seed)] for rows in groups]))
 
 
 def _balanced(code: Ints, called: Ints, *, cluster: Ints, plan: ShiftPlan, note: str) -> Estimate:
