@@ -53,6 +53,11 @@ def test_other_names_are_mapped_in_any_order(tmp_path):
         ({"sample_id": ["a", "a", "c", "d"]}, "1 rows score a film a second time"),
         ({"threshold": [0.5, 0.5, 0.4, 0.5]}, "2 thresholds are mixed"),
         ({"sample_id": ["a", "a", "c", "d"], "seed": [0, 1, 0, 0]}, "1 films carry two labels"),
+        (
+            {"sample_id": ["a", "a", "c", "d"], "label": [0, 0, 1, 1], "split": ["test", "val", "test", "test"]},
+            "1 films stand in two splits",
+        ),
+        ({"patient_id": ["p", "p", "q", "r"], "split": ["test", "val", "test", "test"]}, "1 patients stand in two splits"),
     ],
 )
 def test_impossible_rows_are_counted_and_named(tmp_path, changes, said):
@@ -71,3 +76,16 @@ def test_missing_columns_and_files_are_named(tmp_path):
         read_scores(written(tmp_path, table().iloc[:0]))
     with pytest.raises(DataError, match="missing"):
         read_scores(tmp_path / "nothing.csv")
+
+
+def test_equal_numbers_at_two_sites_and_other_folds_are_no_leak(tmp_path):
+    sites = {"patient_id": ["1", "2", "1", "2"], "split": ["val", "test", "test", "val"]}
+    assert len(read_scores(written(tmp_path, table(**sites)))) == 4
+    folds = {"sample_id": ["a", "a", "c", "c"], "label": [0, 0, 1, 1], "fold": [0, 1, 0, 1], "split": ["val", "test", "test", "val"]}
+    assert len(read_scores(written(tmp_path, table(**folds)))) == 4
+
+
+def test_an_empty_patient_is_unknown_and_not_one_patient(tmp_path):
+    path = tmp_path / "scores.parquet"
+    table(patient_id=["p", "", " ", None]).to_parquet(path)
+    assert read_scores(path)["patient_id"].isna().tolist() == [False, True, True, True]

@@ -79,6 +79,13 @@ def test_the_reference_can_be_named(tmp_path):
 def test_other_names_of_columns_are_understood(tmp_path):
     scores(0).rename(columns={"score": "probability"}).to_csv(tmp_path / "a.csv", index=False)
     assert read_folder(tmp_path, columns={"score": "probability"})["a"]["score"].between(0, 1).all()
+    (tmp_path / "else").mkdir()
+    scores(7).rename(columns={"score": "probability"}).assign(sample_id=lambda rows: "r" + rows["sample_id"]).to_csv(
+        tmp_path / "else" / "reference.csv", index=False
+    )
+    tables = read_folder(tmp_path, columns={"score": "probability"})
+    named = {"reference": tmp_path / "else" / "reference.csv", "first": 1, "by": "file", "columns": {"score": "probability"}}
+    assert windows(tables, **named)[0]["score"].between(0, 1).all()
 
 
 @pytest.mark.parametrize(

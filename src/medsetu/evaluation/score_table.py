@@ -32,6 +32,7 @@ _DEFAULTS: dict[str, Any] = {
     "release": "",
     "seen": "",
 }
+_PATIENT = ["domain", "release", "site", "patient_id"]  # patients of two sites may share a number
 _KEYS = ["arm", "seed", "fold", "split", "finding", "sample_id"]
 
 
@@ -50,7 +51,8 @@ def read_scores(path: Path, *, columns: Mapping[str, str] | None = None, assumed
         Table with ``PREDICTION_COLUMNS``, and ``threshold`` where the file has it.
 
     Raises:
-        DataError: The file or a column is missing, a value is impossible, a film was scored twice, or one model has several thresholds.
+        DataError: The file or a column is missing, a value is impossible, a film was scored twice, one model has several thresholds, or a
+            film or patient stands in two splits of one model.
     """
     raw = read_table(path)
     raw = raw.assign(**{name: value for name, value in (assumed or {}).items() if name not in raw.columns and name not in (columns or {})})
@@ -80,7 +82,8 @@ def _named(raw: pd.DataFrame, columns: Mapping[str, str], *, where: str) -> pd.D
     filled = table.assign(**{name: value for name, value in _DEFAULTS.items() if name not in table.columns})
     for name in ("score", "label", "age_years", *(["threshold"] if "threshold" in table.columns else [])):
         filled[name] = _numbers(filled[name], name=name, where=where)
-    return filled
+    patient = filled["patient_id"]
+    return filled.assign(patient_id=patient.where(patient.notna() & (patient.astype(str).str.strip() != "")))
 
 
 def _numbers(values: "pd.Series[float]", *, name: str, where: str) -> "pd.Series[float]":
@@ -111,6 +114,12 @@ def _check(table: pd.DataFrame, *, where: str) -> None:
     unsure = table.groupby(["finding", "sample_id"])["label"].nunique()
     if (unsure > 1).any():
         _refuse(f"{int((unsure > 1).sum())} films carry two labels of one finding", where, "Give every film one label per finding")
+    for unit, names in (("films", ["sample_id"]), ("patients", _PATIENT)):
+        known = table[table[names[-1]].notna()].fillna(dict.fromkeys(names[:-1], ""))
+        splits = known.groupby(["arm", "seed", "fold", *names])["split"].nunique()
+        if (splits > 1).any():
+            remedy = "Keep every patient in one split: whoever chose a threshold is no test of it"
+            _refuse(f"{int((splits > 1).sum())} {unit} stand in two splits of one model", where, remedy)
     if "threshold" in table.columns:
         several = table.groupby(["arm", "finding"])["threshold"].nunique(dropna=False)
         if (several > 1).any():

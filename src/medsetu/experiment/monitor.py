@@ -45,7 +45,7 @@ def main(config: Mapping[str, Any]) -> None:
     with journal(None):
         tables = read_folder(folder, columns=columns)
         reference, batches = windows(
-            tables, reference=config.get("reference"), first=int(config["reference_batches"]), by=str(config["by"])
+            tables, reference=config.get("reference"), first=int(config["reference_batches"]), by=str(config["by"]), columns=columns
         )
         thresholds = thresholds_of([reference, *(films for _, films in batches)], given=config.get("threshold"))
         seen = watch(reference, batches, thresholds=thresholds, plan=plan)
@@ -85,7 +85,7 @@ def read_folder(folder: Path, *, columns: Mapping[str, str]) -> dict[str, pd.Dat
 
 
 def windows(
-    tables: Mapping[str, pd.DataFrame], *, reference: object, first: int, by: str
+    tables: Mapping[str, pd.DataFrame], *, reference: object, first: int, by: str, columns: Mapping[str, str] | None = None
 ) -> tuple[pd.DataFrame, list[tuple[str, pd.DataFrame]]]:
     """Cut the tables into a reference window and batches in order of time.
 
@@ -94,6 +94,7 @@ def windows(
         reference: File name (without suffix) or path of the reference table; None takes the first batches.
         first: Batches of the reference where none is named.
         by: ``file``, ``day``, ``week`` or ``month``.
+        columns: Our column name -> name in a reference table that lies elsewhere.
 
     Returns:
         The reference, and name and films of each batch.
@@ -108,7 +109,7 @@ def windows(
     named = None
     if reference is not None:
         path = Path(str(reference)).expanduser()
-        named = parts.pop(path.stem) if path.stem in parts else read_folder(path, columns={})[path.stem]
+        named = parts.pop(path.stem) if path.stem in parts else read_folder(path, columns=columns or {})[path.stem]
     batches = _batches(parts, by=by)
     if named is None:
         named, batches = pd.concat([films for _, films in batches[:first]] or [pd.DataFrame()], ignore_index=True), batches[first:]
