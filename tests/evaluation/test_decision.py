@@ -5,6 +5,7 @@ import pytest
 
 from evaluation import oracle
 from medsetu.core.errors import ConfigError
+from medsetu.evaluation import decision
 from medsetu.evaluation.curve import curve
 from medsetu.evaluation.decision import Rule, fit_all, fit_threshold, read_threshold
 
@@ -95,3 +96,15 @@ def test_every_model_has_its_threshold_on_the_same_resamples():
 
 def test_no_labels_no_thresholds():
     assert fit_all(_validation().assign(label=np.nan), rules=(SENSITIVE,), kind="refitted", origin="val/local", replicates=10, seed=0) == []
+
+
+def test_memory_does_not_grow_with_the_resamples(monkeypatch):
+    """Resamples of a large validation side come in blocks; all of them at once took gigabytes."""
+    rng, rows = np.random.default_rng(0), []
+    large = pd.DataFrame({"seed": 0, "fold": -1, "sample_id": np.arange(3000).astype(str), "patient_id": np.arange(3000).astype(str)})
+    large = large.assign(label=(rng.random(3000) < 0.3).astype(float), score=rng.random(3000))
+    plain = decision.curve
+    monkeypatch.setattr(decision, "curve", lambda *given, **more: rows.append(more.get("weight", np.ones((1, 1)))) or plain(*given, **more))
+    found = fit_all(large, rules=(SENSITIVE,), kind="transported", origin="val/global", replicates=1000, seed=0)[0]
+    assert found.replicate[(0, -1)].size == 1000
+    assert max(weight.size for weight in rows) <= 2_000_000

@@ -100,7 +100,10 @@ def test_small_sites_are_suppressed_and_rescaled_scores_refused():
     small = lines(made, plan=ShiftPlan(bootstrap=50, minimum_group=100))
     assert small.loc[("calibration", "local: local"), "verdict"].startswith("suppressed")
     rescaled = lines(made, evaluation=replace(EVALUATION, score_kind="rescaled"))
-    assert rescaled.loc[("calibration", "local"), "verdict"] == "refused"
+    assert rescaled.loc[("calibration", "local"), "verdict"] == "refused: rescaled scores are no probabilities"
+    benefit = rescaled[rescaled.index.get_level_values(0).str.startswith("net benefit")]
+    assert len(benefit)
+    assert benefit["value"].isna().all()
 
 
 def test_a_useless_threshold_is_no_better_than_everybody_or_nobody():

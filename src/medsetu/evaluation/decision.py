@@ -163,18 +163,22 @@ def fit_all(validation: pd.DataFrame, *, rules: tuple[Rule, ...], kind: str, ori
     codes = np.unique(patient.to_numpy(dtype=str), return_inverse=True)[1].astype(np.int64)
     strata = patient_strata(known["label"].to_numpy(dtype=np.float64), codes)
     everyone = np.arange(strata.size)
-    drawn = np.concatenate([np.zeros((0, strata.size)), *patient_weights(everyone, replicates=replicates, seed=seed, strata=strata)])
     value: dict[Rule, dict[Model, float]] = {rule: {} for rule in rules}
     replicate: dict[Rule, dict[Model, Floats]] = {rule: {} for rule in rules}
     counts = []
     for _, rows in known.assign(code=codes).groupby(["seed", "fold"]):
         model = (int(rows["seed"].iloc[0]), int(rows["fold"].iloc[0]))
         label, score, code = (rows[name].to_numpy() for name in ("label", "score", "code"))
-        roc, resampled = curve(label, score), curve(label, score, weight=drawn[:, code])
+        roc = curve(label, score)
+        drawn: dict[Rule, list[Floats]] = {rule: [np.zeros(0)] for rule in rules}
+        for block in patient_weights(everyone, replicates=replicates, seed=seed, strata=strata):  # the same for every model
+            resampled = curve(label, score, weight=block[:, code])
+            for rule in rules:
+                drawn[rule].append(read_threshold(resampled, rule=rule))
         counts.append((int(np.unique(code).size), label.size, int(label.sum())))
         for rule in rules:
             value[rule][model] = float(read_threshold(roc, rule=rule)[0])
-            replicate[rule][model] = read_threshold(resampled, rule=rule)
+            replicate[rule][model] = np.concatenate(drawn[rule])
     least = min(counts, key=lambda count: count[2])
     return [Fitted(kind, rule, origin, value[rule], replicate[rule], least) for rule in rules]
 

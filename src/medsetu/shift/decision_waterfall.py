@@ -159,10 +159,15 @@ def transported_cut(validation: Films | None, plan: ShiftPlan, *, seeds: Ints) -
         return None
     rows = [films.scores[int(np.flatnonzero(films.seed == seed)[0])] for seed in seeds]
     strata = patient_strata(films.label, films.cluster)
-    blocks = patient_weights(films.cluster, replicates=plan.bootstrap, seed=plan.seed + 1, strata=strata)
-    drawn = np.concatenate([np.zeros((0, len(films))), *blocks])
     value = np.array([float(read_threshold(curve(films.label, row), rule=RULE)[0]) for row in rows])
-    replicate = np.array([read_threshold(curve(films.label, row, weight=drawn), rule=RULE) for row in rows])
+    replicate = np.concatenate(
+        [np.zeros((len(rows), 0))]
+        + [
+            np.array([read_threshold(curve(films.label, row, weight=drawn), rule=RULE) for row in rows])
+            for drawn in patient_weights(films.cluster, replicates=plan.bootstrap, seed=plan.seed + 1, strata=strata)
+        ],
+        axis=1,
+    )
     chances = []
     for row, threshold in zip(rows, value, strict=True):
         logit = special.logit(np.clip(np.r_[row, threshold], CLIP, 1 - CLIP))
