@@ -111,5 +111,11 @@ def test_few_patients_may_cover_less():
     assert [gates(table, patients=size)[0].verdict for size in (30, 150)] == ["met", "missed"]
 
 
+def test_simultaneous_parts_may_cover_more():
+    columns = ["world", "measure", "cohorts", "truth", "alarm", "answered", "covered", "right", "wrong", "bias"]
+    rows = [("marker", measure, 8000, 0.1, NAN, 1.0, 0.99, NAN, NAN, 0.0) for measure in ("gap", "appearance")]
+    assert [gate.verdict for gate in gates(pd.DataFrame(rows, columns=columns), patients=150)] == ["missed", "met"]
+
+
 def test_truth_survives_its_table():
     assert truth_of(truth_table(TRUTH)) == TRUTH
