@@ -73,7 +73,7 @@ def evidence_of_runs(path: Path, *, arm: str) -> Evidence:
 
     Args:
         path: Folder of a run, of the runs of a recipe, or the ``study`` folder among them.
-        arm: Arm whose features are wanted.
+        arm: Arm whose features are wanted, where there are several.
 
     Returns:
         The evidence.
@@ -88,13 +88,15 @@ def evidence_of_runs(path: Path, *, arm: str) -> Evidence:
     predictions = (
         read_table(compared) if compared.is_file() else pd.concat([read_table(run.predictions) for run in runs], ignore_index=True)
     )
-    runs = [run for run in runs if run.path.name in set(predictions["run"])]
+    runs = [run for run in runs if run.path.name in set(predictions["run"])] or runs
     raws = [yaml.safe_load(run.recipe.read_text()) for run in runs]
     if len({str(raw["name"]) for raw in raws}) > 1:
         raise ConfigError(what="Runs of several recipes are mixed", where="Key run", remedy="Give the folder of one recipe")
     raw = raws[0]
     prepared = load(Path(str(raw["paths"]["work"])).expanduser() / "manifest" / str(raw["name"]))
-    chosen = next((run for run in sorted(runs, key=_seed) if run_fact(run, "arm") == arm), None)
+    arms = {run_fact(run, "arm") for run in runs}
+    wanted = arm if len(arms) > 1 else next(iter(arms))
+    chosen = next((run for run in sorted(runs, key=_seed) if run_fact(run, "arm") == wanted), None)
     seal = read_seal(seal_path(Path(str(raw["paths"]["runs"])).expanduser(), str(raw["name"])))
     ledger = ledger_path(Path(str(raw["paths"]["work"])).expanduser(), prepared.fingerprint)
     opened = record_opening(ledger, predictions, verb="shift", recipe=str(raw["name"]), seal="" if seal is None else seal.sha256)

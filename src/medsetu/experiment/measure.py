@@ -87,26 +87,27 @@ def measure(evidence: Evidence, cohort: Cohort, question: Question) -> Measured:
     log.info("Gap")
     lines += gap.rows(cohort, plan, evaluation=evidence.plan, local_only=_other_arm(evidence, cohort, arm=LOCAL_ONLY))
     log.info("What differs between the sides")
-    lines += detect.rows(cohort, plan, image_facts=_image_facts(evidence, cohort))
+    films, missing = _films_of(evidence, cohort)
+    facts = None if films is None else film_statistics(films, cache=_cache(evidence))
+    lines += detect.rows(cohort, plan, image_facts=facts)
     log.info("Causes")
     drawn = explain.waterfalls(cohort, plan)
     lines += [*identify.rows(cohort, plan), *calibration.rows(cohort, plan, evaluation=evidence.plan)]
     lines += explain.rows(cohort, plan, drawn=drawn)
     log.info("Shortcuts")
-    ladder = _ladder(evidence, cohort, plan=plan)
-    probed = _probe(evidence, cohort, plan=plan) if probe and evidence.runs else []
+    ladder = [] if films is None else _ladder(evidence, cohort, films=films, plan=plan)
+    probed = _probe(evidence, cohort, plan=plan) if probe and films is not None and evidence.runs else []
     lines += [*guard.rows(cohort, plan), *ladder, *probed]
     log.info("Repairs, needs and consequences")
-    at_hand = probe and _films_of(evidence, cohort) is not None
     settings = replace(question.repair_plan, base=cohort.arm)
-    repairs = repair_table(evidence, cohort, repairs=question.repairs, plan=settings, shift=plan, films=at_hand)
+    repairs = repair_table(evidence, cohort, repairs=question.repairs, plan=settings, shift=plan, films=probe and films is not None)
     lines += [*repair_rows(repairs, cohort), *caution_rows(cohort, repairs=question.repairs, level=plan.level)]
     lines += [*planner.rows(cohort, plan, profile=question.profile, curves=_curves(evidence, question))]
     lines += decide.rows(cohort, plan, evaluation=evidence.plan)
     table = shift_table(lines)
     shortcut = verdict_sentence(ladder, probed)
     sentences = five_sentences(table, waterfalls=drawn, shortcut=shortcut, repairs=repairs, arm=cohort.arm)
-    return Measured(table, drawn, repairs, sentences, tuple(_notes(evidence, cohort, question.profile)))
+    return Measured(table, drawn, repairs, sentences, (*_notes(evidence, cohort, question.profile), *missing))
 
 
 def _curves(evidence: Evidence, question: Question) -> list[LearningCurve]:
@@ -132,32 +133,27 @@ def _other_arm(evidence: Evidence, cohort: Cohort, *, arm: str) -> Cohort | None
     return cohort_of(evidence.predictions, finding=cohort.finding, arm=arm, local=cohort.local_films.side, extras=evidence.extras)
 
 
-def _films_of(evidence: Evidence, cohort: Cohort) -> pd.DataFrame | None:
-    """Manifest rows of the test films, where the films are still at hand."""
+def _films_of(evidence: Evidence, cohort: Cohort) -> tuple[pd.DataFrame | None, list[str]]:
+    """Manifest rows of the test films, where all films are still at hand; else None, and a remark for the reader."""
     if evidence.prepared is None:
-        return None
+        return None, []
     names = {*cohort.global_films.sample_id, *cohort.local_films.sample_id}
     rows = evidence.prepared.manifest[evidence.prepared.manifest["sample_id"].isin(names)]
-    first = rows.iloc[0]
-    if not (Path(str(first["root"])) / str(first["path"])).is_file():
-        log.warning("The films are not where the manifest says: measures that read films are left out")
-        return None
-    return rows.reset_index(drop=True)
+    missing = sum(not (Path(str(root)) / str(path)).is_file() for root, path in zip(rows["root"], rows["path"], strict=True))
+    if missing or rows.empty:
+        remark = f"{missing} of {len(rows)} films are not where the manifest says: measures that read films are left out"
+        log.warning(remark)
+        return None, [f"{remark}."]
+    return rows.reset_index(drop=True), []
 
 
-def _image_facts(evidence: Evidence, cohort: Cohort) -> pd.DataFrame | None:
-    rows = _films_of(evidence, cohort)
-    return None if rows is None else film_statistics(rows, cache=_cache(evidence))
-
-
-def _ladder(evidence: Evidence, cohort: Cohort, *, plan: ShiftPlan) -> list[ShiftRow]:
+def _ladder(evidence: Evidence, cohort: Cohort, *, films: pd.DataFrame, plan: ShiftPlan) -> list[ShiftRow]:
     """Climb the ladder of the study; that of the manifest alone where a single arm was tested without splits of its own."""
-    rows = _films_of(evidence, cohort)
-    if rows is None or evidence.prepared is None:
+    if evidence.prepared is None:
         return []
     tested = evidence.predictions[evidence.predictions["arm"] == cohort.arm]
     if tested.empty:
-        return ladder_rows(rows, finding=cohort.finding, plan=plan, cache=_cache(evidence))
+        return ladder_rows(films, finding=cohort.finding, plan=plan, cache=_cache(evidence))
     settings = replace(evidence.plan, level=plan.level, seed=plan.seed)
     prepared = evidence.prepared
     ladders = shortcut_ladders(
@@ -168,13 +164,14 @@ def _ladder(evidence: Evidence, cohort: Cohort, *, plan: ShiftPlan) -> list[Shif
 
 def _probe(evidence: Evidence, cohort: Cohort, *, plan: ShiftPlan) -> list[ShiftRow]:
     """Score altered films with every network of the arm."""
-    if _films_of(evidence, cohort) is None or evidence.prepared is None:
+    if evidence.prepared is None:
         return []
     from medsetu.experiment.probe import probe_runs
     from medsetu.recipe.recipe import build_recipe
 
     runs = [run for run in evidence.runs if run_fact(run, "arm") == cohort.arm]
     recipe = build_recipe(_raw(evidence))
+    log.info("Scoring altered films with %d networks", len(runs))
     table = probe_runs(recipe, evidence.prepared.manifest, runs)
     rule = _rule(evidence.plan)
     threshold = None if cohort.global_val is None or rule is None else probe_rows.thresholds(cohort.global_val, rule=rule)

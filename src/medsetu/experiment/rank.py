@@ -24,12 +24,22 @@ from medsetu.shift.row import REFUSED, ShiftRow
 
 log = logging.getLogger(__name__)
 _TESTED = "test/local"
+_OF_FILMS = ("medsetu.adaptation.network.", "medsetu.adaptation.image.")
 _SETS = ("coverage", "coverage of positives", "coverage of negatives", "single")
 
 
-def build_repairs(nodes: Mapping[str, Any]) -> dict[str, Any]:
-    """Build repairs by name from their configurations (``configs/adaptation``)."""
-    return {name: build(node, where=f"repairs.{name}") for name, node in nodes.items() if node}
+def build_repairs(nodes: Mapping[str, Any], *, films: bool) -> dict[str, Any]:
+    """Build repairs by name from their configurations (``configs/adaptation``).
+
+    Args:
+        nodes: Name -> configuration; an empty one is left out.
+        films: Build repairs of networks and films too, which loads torch.
+
+    Returns:
+        Name -> repair.
+    """
+    wanted = {name: node for name, node in nodes.items() if node and (films or not str(node["_target_"]).startswith(_OF_FILMS))}
+    return {name: build(node, where=f"repairs.{name}") for name, node in wanted.items()}
 
 
 def repair_table(

@@ -47,7 +47,7 @@ def main(config: Mapping[str, Any]) -> None:
     arm = _arm(evidence, config.get("arm"))
     finding = str(config.get("finding") or evidence.plan.primary)
     with journal(folder):
-        cohort = cohort_of(evidence.predictions, finding=finding, arm=arm, local=str(config["local"]), extras=evidence.extras)
+        cohort = cohort_of(evidence.predictions, finding=finding, arm=arm, local=str(config["side"]), extras=evidence.extras)
         log.info("%d global and %d local test films, scores of %s", len(cohort.global_films), len(cohort.local_films), arm)
         found = measure(evidence, cohort, question)
         write_table(found.table, folder / "shift.parquet")
@@ -68,7 +68,7 @@ def _question(config: Mapping[str, Any]) -> Question:
     return Question(
         plan=build(config["shift"], where="shift"),
         profile=read_profile(config["profile"]),
-        repairs=build_repairs(config.get("repairs") or {}),
+        repairs=build_repairs(config.get("repairs") or {}, films=bool(config.get("run")) and bool(config["probe"])),
         repair_plan=build(config["repair_table"], where="repair_table"),
         probe=bool(config["probe"]),
     )
