@@ -99,6 +99,13 @@ def test_false_alarms_of_sorting_are_few():
     assert false <= 10
 
 
+def test_sides_without_a_shared_seed_are_told_apart_and_not_pooled():
+    drawn = cohort()
+    apart = rows(replace(drawn, local_films=replace(drawn.local_films, seed=np.array([9]))), PLAN)
+    assert found(apart, "auroc", BOTH).verdict == "refused: the sides share no training seed"
+    assert found(apart, "auroc", "local").verdict == "the model"
+
+
 def test_validation_shares_are_used_where_there_are_some():
     rng = np.random.default_rng(4)
     tested, val = side(rng, "global"), side(rng, "global")

@@ -42,7 +42,7 @@ def rows(cohort: Cohort, plan: ShiftPlan) -> list[ShiftRow]:
     lines: list[ShiftRow] = []
     for films, val in ((cohort.global_films, cohort.global_val), (cohort.local_films, cohort.local_val), (both, validation)):
         own = (counts[0] if films.side != cohort.local_films.side else 0, counts[1] if films.side != cohort.global_films.side else 0)
-        reason = _too_small(films.known(), plan)
+        reason = _too_small(films.known(), plan) if films.seed.size else "the sides share no training seed"
         if reason:
             lines.append(_line("auroc", films.side, own, verdict=f"{REFUSED}: {reason}"))
             continue
