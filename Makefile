@@ -46,6 +46,8 @@ contracts: $(STAMP)
 bench: $(STAMP)  ## speed, as ratios measured in one run
 	$(BIN)/python scripts/bench_input.py
 	$(BIN)/python scripts/bench_prepare.py
+	$(BIN)/python scripts/bench_bootstrap.py
+	$(BIN)/python scripts/bench_shift.py
 
 lock: | $(BIN)/uv  ## resolve the dependencies anew, with hashes
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --extra dev --extra xrv --extra joblib --extra slurm \
