@@ -76,3 +76,14 @@ def test_duplicate_rows_and_a_missing_side_are_refused():
         cohort_of(pd.concat([table, table]), finding="tuberculosis", arm="global-only")
     with pytest.raises(DataError, match="local side has no test film"):
         cohort_of(table[table["domain"] == "global"], finding="tuberculosis", arm="global-only")
+
+
+def test_films_that_a_seed_or_the_features_lack_are_counted():
+    table = predictions()
+    table = table[~((table["seed"] == 1) & table["sample_id"].isin(["local/1", "local/2"]))]
+    extras = Extras(features={"global/0": 0}, values=np.zeros((1, 3), dtype=np.float32))
+    cohort = cohort_of(table, finding="tuberculosis", arm="global-only", extras=extras)
+    assert len(cohort.local_films) == 4
+    assert "2 local films left out: not every seed has scored them" in cohort.local_films.note
+    assert "5 global films have no features" in cohort.global_films.note
+    assert cohort.global_films.features is None

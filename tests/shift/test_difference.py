@@ -113,3 +113,11 @@ def test_a_duplicated_patient_adds_no_certainty_to_a_mean():
     twice = made.take(np.tile(np.arange(len(made)), 2))
     one, two = (mean_difference((losses(part, measure="brier") - 0.2, part), plan=PLAN) for part in (made, twice))
     assert (one.low, one.high) == pytest.approx((two.low, two.high), abs=1e-12)
+
+
+def test_values_without_spread_are_no_proof():
+    left, right = one_seed("global", per_patient=1), one_seed("local", per_patient=1)
+    apart = mean_difference((np.full((1, len(right)), 0.49), right), (np.full((1, len(left)), 0.09), left), plan=PLAN)
+    assert apart.value == pytest.approx(0.4)
+    assert np.isnan([apart.low, apart.high, apart.p]).all()
+    assert "no spread" in apart.note

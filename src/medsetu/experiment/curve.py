@@ -21,6 +21,7 @@ from medsetu.manifest.ledger import ledger_path, record_opening
 from medsetu.manifest.prepared import Prepared
 from medsetu.manifest.thin import count_learned
 from medsetu.recipe.recipe import Recipe
+from medsetu.recipe.sealed import read_seal, seal_path
 from medsetu.shift.contrast import GLOBAL_ONLY, LOCAL_ONLY, TRANSFER
 from medsetu.shift.learning_curve import LearningCurve, measure_curve
 
@@ -100,7 +101,9 @@ def write_curve(recipe: Recipe, prepared: Prepared, runs: Sequence[RunFolder], *
         used = _learned(recipe, prepared, cell) if recipe.uses_local(cell.arm) else (0, 0)
         counts.setdefault((cell.arm, cell.local_share), []).append(used)
     predictions = pd.concat(tables, ignore_index=True)
-    record_opening(ledger_path(recipe.paths["work"], prepared.fingerprint), predictions, verb="study", recipe=recipe.name)
+    seal = read_seal(seal_path(recipe.paths["runs"], recipe.name))
+    ledger = ledger_path(recipe.paths["work"], prepared.fingerprint)
+    record_opening(ledger, predictions, verb="study", recipe=recipe.name, seal="" if seal is None else seal.sha256)
     spent = {key: np.mean(found, axis=0) for key, found in counts.items()}
     points = []
     for (arm, share), (patients, films) in sorted(spent.items(), key=lambda item: (item[0][0], item[1][0])):

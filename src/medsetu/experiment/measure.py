@@ -204,6 +204,7 @@ def _notes(evidence: Evidence, cohort: Cohort, profile: Profile) -> list[str]:
     unknown = int((cohort.local_films.label != cohort.local_films.label).sum())
     if unknown:
         notes.append(f"{unknown} local films have no label; they count only where no label is needed.")
+    notes += [films.note for films in (cohort.global_films, cohort.local_films) if films.note]
     if evidence.openings:
         notes.append(f"The test of this manifest was opened {times(evidence.openings)}; the plan was {evidence.seal or 'not sealed'}.")
     return notes

@@ -111,7 +111,7 @@ def _propose_labels(cohort: Cohort, *, folder: Path, plan: ShiftPlan) -> None:
     if np.setdiff1d(films.patient, films.known().patient).size:
         how = "both" if films.features is not None else "uncertainty"
         write_table(next_films(films, _LABEL_NEXT, how=how, seed=plan.seed), folder / "label_next.csv")
-        log.info("Films to label next: label_next.csv")
+        log.info("Films to label next: label_next.csv; those that a model learns from may no longer test it")
 
 
 def _passport(evidence: Evidence, cohort: Cohort, found: Measured, *, question: Question) -> Passport:

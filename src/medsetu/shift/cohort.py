@@ -35,6 +35,7 @@ class Films:
         facts: (n) rows with those of ``FACTS`` that are known; missing text is "", missing numbers are NaN.
         features: (n, D) penultimate features of the first seed, or None.
         votes: (n, R) 1 / 0 / NaN of R readers, or None.
+        note: What was left out, and why; empty when nothing was.
     """
 
     side: str
@@ -48,6 +49,7 @@ class Films:
     facts: pd.DataFrame
     features: NDArray[np.float32] | None = None
     votes: Floats | None = None
+    note: str = ""
 
     def __len__(self) -> int:
         return int(self.sample_id.size)
@@ -213,7 +215,12 @@ def _films(rows: pd.DataFrame, *, side: str, extras: Extras) -> Films | None:
     facts = rows.drop_duplicates("sample_id").set_index("sample_id").sort_index().loc[complete]
     patient = facts["patient_id"].where(facts["patient_id"] != "")
     place = np.array([extras.features.get(name, -1) for name in complete], dtype=np.int64)
-    has_features = extras.values is not None and bool((place >= 0).all())
+    without = int((place < 0).sum())
+    lost = len(table.columns) - len(complete)
+    notes = (
+        f"{lost} {side} films left out: not every seed has scored them" if lost else "",
+        f"{without} {side} films have no features: no measure reads features there" if extras.features and without else "",
+    )
     return Films(
         side=side,
         title=", ".join(sorted(set(facts["site"].fillna("")) - {""})) or ", ".join(sorted(set(facts["release"].fillna("")))) or side,
@@ -224,8 +231,9 @@ def _films(rows: pd.DataFrame, *, side: str, extras: Extras) -> Films | None:
         scores=table[complete].to_numpy(np.float64),
         seed=table.index.to_numpy(np.int64),
         facts=_facts(facts, extras),
-        features=extras.values[place] if has_features and extras.values is not None else None,
+        features=None if without or extras.values is None else extras.values[place],
         votes=None if extras.votes is None else extras.votes.reindex(complete).to_numpy(np.float64),
+        note="; ".join(filter(None, notes)),
     )
 
 

@@ -26,6 +26,7 @@ from medsetu.shift.row import CANNOT_TELL, REFUSED, ShiftRow
 
 SECTION = "gap"
 ALL_FILMS = "all films"
+_NO_SPREAD = 1e-24  # variance of a mean that is rounding alone
 
 
 @dataclass(frozen=True)
@@ -119,8 +120,10 @@ def mean_difference(right: tuple[Floats, Films], left: tuple[Floats, Films] | No
     variance = sum(part for part, _ in parts)
     if isnan(variance):
         return Difference(value, NAN, NAN, NAN, "", join_notes(claim_note(by_seed.size), "fewer than two patients on a side"))
-    if variance == 0:
-        return Difference(value, value, value, float(value == 0), "mean, no spread", claim_note(by_seed.size))
+    if variance <= _NO_SPREAD and abs(value) <= sqrt(_NO_SPREAD):  # equal up to rounding, film by film
+        return Difference(0.0, 0.0, 0.0, 1.0, "equal on every film", claim_note(by_seed.size))
+    if variance <= _NO_SPREAD:
+        return Difference(value, NAN, NAN, NAN, "", join_notes(claim_note(by_seed.size), "no spread within a side: no interval"))
     freedom = variance**2 / sum(part**2 / degrees for part, degrees in parts)
     error = sqrt(variance)
     half = float(critical(plan.level, df=freedom)) * error
@@ -281,5 +284,5 @@ def _widened(found: Floats, by_seed: Floats, *, plan: ShiftPlan, method: str) ->
 
 def _tested(found: Estimate, *, level: float) -> Difference:
     error = interval_error(found, level=level)
-    p = NAN if isnan(error) else float(found.value == 0) if error == 0 else float(2 * norm.sf(abs(found.value) / error))
+    p = float(2 * norm.sf(abs(found.value) / error)) if error > 0 else NAN  # no width, no test
     return Difference(found.value, found.low, found.high, p, found.method, found.note)
