@@ -99,7 +99,9 @@ def compose(films) -> Compose:
 @pytest.fixture(scope="session")
 def finished(compose, tmp_path_factory) -> Finished:
     """The study, run once with every logger on. Look, do not touch: take ``copied`` to change something."""
-    return run_study(compose("study", tmp_path_factory.mktemp("study") / "runs"))
+    done = run_study(compose("study", tmp_path_factory.mktemp("study") / "runs"))
+    shutil.copytree(done.runs / "work" / "ledger", done.runs.parent / "ledger")  # looking counts as opening the test
+    return done
 
 
 @pytest.fixture
@@ -123,4 +125,5 @@ def say(films, capfd, monkeypatch, tmp_path) -> Callable[..., tuple[int, str]]:
 def copied(finished, compose, tmp_path) -> Finished:
     """A copy of the finished study that a test may damage; its configuration points at the copy."""
     shutil.copytree(finished.runs, tmp_path / "runs")
+    shutil.copytree(finished.runs.parent / "ledger", tmp_path / "runs" / "work" / "ledger", dirs_exist_ok=True)
     return Finished(compose("study", tmp_path / "runs"), tmp_path / "runs", finished.out, finished.err)
