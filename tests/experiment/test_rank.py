@@ -45,7 +45,7 @@ def test_a_line_says_rank_and_price(tmp_path):
     evidence, cohort = both(tmp_path)
     lines = repair_rows(ranked(evidence, cohort, platt=ScoreRepair(Platt()), threshold=ThresholdRefit()), cohort)
     platt = next(line for line in lines if (line.measure, line.subject) == ("gain in brier", "platt"))
-    assert platt.note.startswith("60 local images, 60 local labels; rank 1 on val/local")
+    assert platt.note.startswith("60 local images, 60 local labels; rank 1 by the labels of val/local")
     assert platt.n_local == 60
     refit = next(line for line in lines if line.subject == "threshold")
     assert "not ranked" in refit.note

@@ -153,3 +153,12 @@ def test_the_same_seed_gives_the_same_lines():
     made = cohort()
     first, second = (shift_table(gap.rows(made, PLAN, evaluation=EVALUATION)) for _ in range(2))
     assert first.equals(second)
+
+
+def test_secondary_gaps_are_one_family_and_the_primary_stands_alone():
+    found = gap.rows(cohort(separation=0.3), ShiftPlan(bootstrap=50), evaluation=EvaluationPlan(primary="tuberculosis"))
+    primary = next(row for row in found if row.measure == "gap: auroc" and row.subject == "all films")
+    family = [row for row in found if row.measure in ("gap: brier", "gap: log_loss")]
+    assert np.isnan(primary.p_adjusted)
+    assert all(row.p_adjusted >= row.p for row in family)
+    assert max(row.p_adjusted for row in family) > max(row.p for row in family) or max(row.p for row in family) == 1

@@ -186,6 +186,6 @@ def _kept(key: str, estimate: Estimate, *, goal: float) -> str:
 def _spent(row: Mapping[Any, Any]) -> str:
     counts = {"local images": row["local_images"], "local labels": row["local_labels"]}
     spent = ", ".join(f"{value:.0f} {name}" for name, value in counts.items() if value == value)
-    ranked = f"rank {row['rank']:.0f} on {row['chosen_on']}" if row["rank"] == row["rank"] else "not ranked: no validation"
+    ranked = f"rank {row['rank']:.0f} by the labels of {row['chosen_on']}" if row["rank"] == row["rank"] else "not ranked: no validation"
     parts: Sequence[str] = [spent, ranked, str(row["note"] or "")]
     return "; ".join(part for part in parts if part and part != "nan")

@@ -3,9 +3,10 @@
 
 Positive means loss. The sides hold different patients, so each is resampled by itself; the local deficit compares two arms on the same
 films, so their difference is resampled. AUROC: MOVER from single intervals. Sensitivity and specificity: draws of Wilson's confidence
-distribution over resampled validation thresholds, which both sides share. Brier and log loss: bootstrap of patients.
+distribution over resampled validation thresholds, which both sides share. Brier and log loss: means by patient, Welch t.
 """
 
+from dataclasses import replace
 from math import isnan
 
 import numpy as np
@@ -29,6 +30,7 @@ from medsetu.shift.difference import (
     reason_of,
     share_gap,
 )
+from medsetu.shift.multiplicity import holm
 from medsetu.shift.operating import MEASURES, NO_VALIDATION, draws, transported
 from medsetu.shift.plan import ShiftPlan
 from medsetu.shift.power import detection_power, noninferiority_power, sample_size
@@ -67,7 +69,14 @@ def rows(cohort: Cohort, plan: ShiftPlan, *, evaluation: EvaluationPlan, local_o
         made.append(gap_row(cohort, f"{GAP}: {measure}", mean_difference(sides[0], sides[1], plan=plan), extra=_MIXED))
     if local_only is not None:
         made += _deficit(cohort, plan, local_only=local_only, margin=evaluation.margin)
-    return [*made, *subgroup_rows(cohort, plan, evaluation=evaluation, fitted=fitted[0] if fitted else None)]
+    return [*_adjusted(made), *subgroup_rows(cohort, plan, evaluation=evaluation, fitted=fitted[0] if fitted else None)]
+
+
+def _adjusted(made: list[ShiftRow]) -> list[ShiftRow]:
+    """Holm over the secondary gaps; that in AUROC is the primary one and stands alone. Their intervals are not adjusted."""
+    family = [place for place, row in enumerate(made) if row.measure.startswith(GAP) and row.measure != f"{GAP}: auroc" and row.p == row.p]
+    adjusted = dict(zip(family, holm([made[place].p for place in family]), strict=True))
+    return [replace(row, p_adjusted=float(adjusted[place])) if place in adjusted else row for place, row in enumerate(made)]
 
 
 def _cells(cohort: Cohort, plan: ShiftPlan) -> list[ShiftRow]:
