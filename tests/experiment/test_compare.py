@@ -10,7 +10,8 @@ import pytest
 from medsetu.core.errors import ConfigError, DataError
 from medsetu.core.run import RunFolder
 from medsetu.core.table import read_table, write_table
-from medsetu.experiment.compare import check_runs, compare, labels_used
+from medsetu.experiment.compare import compare, labels_used
+from medsetu.experiment.evidence import finished_runs
 from medsetu.experiment.prepare import manifest_folder
 from medsetu.manifest.frozen import load
 from medsetu.recipe.recipe import build_recipe
@@ -32,7 +33,7 @@ def evaluated(copied, tmp_path):
 
 
 def test_labels_used_are_local_ones_and_none_for_global_only(finished):
-    runs = check_runs([finished.runs / "demo"])
+    runs = finished_runs([finished.runs / "demo"])
     used = labels_used(runs)
     spent = {stage["name"]: stage for stage in json.loads((finished.run("transfer") / "provenance.json").read_text())["stages"]}
     assert used["global-only"] == 0
@@ -40,7 +41,7 @@ def test_labels_used_are_local_ones_and_none_for_global_only(finished):
 
 
 def test_the_matrix_says_the_labels_used(finished):
-    used = labels_used(check_runs([finished.runs / "demo"]))
+    used = labels_used(finished_runs([finished.runs / "demo"]))
     cells = pd.read_csv(finished.study / "matrix.csv")
     assert "labels_used" in cells.columns
     assert dict(zip(cells["arm"], cells["labels_used"], strict=True)) == used
@@ -79,7 +80,7 @@ def test_changed_predictions_are_refused(copied, tmp_path):
 
 
 def test_runs_are_found_in_a_run_folder_and_in_a_folder_of_runs(finished, tmp_path):
-    assert [run.path for run in check_runs([finished.run("transfer")])] == [finished.run("transfer")]
-    assert len(check_runs([finished.runs / "demo"])) == 3
+    assert [run.path for run in finished_runs([finished.run("transfer")])] == [finished.run("transfer")]
+    assert len(finished_runs([finished.runs / "demo"])) == 3
     with pytest.raises(ConfigError, match="No finished run"):
-        check_runs([tmp_path])
+        finished_runs([tmp_path])

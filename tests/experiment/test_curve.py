@@ -13,8 +13,9 @@ from medsetu.core.run import RunFolder
 from medsetu.core.table import PREDICTION_COLUMNS, read_table
 from medsetu.experiment import study
 from medsetu.experiment.cell import Cell, assignment_of, thinned_assignment
-from medsetu.experiment.compare import check_runs, refuse_thinned
+from medsetu.experiment.compare import refuse_thinned
 from medsetu.experiment.curve import CURVE_COLUMNS, curve_cells, read_curves
+from medsetu.experiment.evidence import finished_runs
 from medsetu.experiment.prepare import manifest_folder
 from medsetu.manifest.frozen import load
 from medsetu.manifest.thin import count_learned
@@ -89,7 +90,7 @@ def test_a_study_with_a_curve_leaves_its_points(bent, finished, recipe, prepared
     assert curves["local-only"].draws.shape == (20, 2)
     np.testing.assert_allclose(curves["transfer"].value, points.loc[2:, "value"])
     assert len(exchange_rates(curves["local-only"], curves["transfer"])) == 3
-    ordinary = check_runs([bent.runs / "demo"])
+    ordinary = finished_runs([bent.runs / "demo"])
     assert {run.path.parent.name for run in ordinary} == {"demo"}
     with pytest.raises(ConfigError, match="share of the local patients"):
         refuse_thinned(predictions)

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from medsetu.experiment import document
-from medsetu.experiment.compare import check_runs
 from medsetu.experiment.document import SHOWN_SIDE, Comparison, write_report
+from medsetu.experiment.evidence import finished_runs
 from medsetu.experiment.prepare import manifest_folder
 from medsetu.experiment.seal import Standing
 from medsetu.manifest.frozen import load
@@ -28,7 +28,7 @@ def told(finished, tmp_path, monkeypatch):
         found,
         recipe=recipe,
         prepared=load(manifest_folder(recipe)),
-        runs=check_runs([finished.runs / "demo"]),
+        runs=finished_runs([finished.runs / "demo"]),
         cards=[],
         predictions=predictions,
     )

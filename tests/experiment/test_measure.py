@@ -110,3 +110,12 @@ def test_the_local_arm_gives_the_local_deficit():
     found = measure(both, made, QUESTION).table.set_index(["measure", "subject"])
     assert found.loc[("local deficit: auroc", "all films"), "low"] > 0
     assert not measure(alone, made, QUESTION).table["measure"].str.startswith("local deficit").any()
+
+
+def test_very_large_sides_are_decomposed_on_some_patients_and_say_so(monkeypatch):
+    monkeypatch.setattr("medsetu.experiment.measure.MOST_EXPLAINED", 40)
+    made = cohort()
+    found = measure(told(made), made, QUESTION)
+    assert "Causes of the shift rest on 40 of 60 global films, drawn by patient." in found.notes
+    gap = found.table[(found.table["measure"] == "gap: auroc") & (found.table["subject"] == "all films")].iloc[0]
+    assert gap["n_global"] == made.global_films.n_patients

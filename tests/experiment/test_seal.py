@@ -11,7 +11,8 @@ from fakes.film import SENTINEL
 from medsetu.core.errors import ConfigError, DataError
 from medsetu.core.table import read_table
 from medsetu.experiment import seal
-from medsetu.experiment.compare import check_runs, compare
+from medsetu.experiment.compare import compare
+from medsetu.experiment.evidence import finished_runs
 from medsetu.experiment.prepare import manifest_folder
 from medsetu.experiment.seal import UNSEALED, open_test, require_sound
 from medsetu.manifest.frozen import load
@@ -40,7 +41,7 @@ def sealed(unopened, compose, capsys):
 def look(study, *words, compose=None):
     """Look at the test of a study; the recipe may have other words than the sealed one."""
     recipe = build_recipe(compose("study", study.runs, *words) if compose else study.config)
-    runs = check_runs([study.runs / "demo"])
+    runs = finished_runs([study.runs / "demo"])
     predictions = read_table(runs[0].predictions)
     return open_test(recipe, load(manifest_folder(recipe)), runs, predictions=predictions, verb="study")
 
@@ -104,7 +105,7 @@ def test_a_deviation_is_named_with_both_values(sealed, compose):
 
 def test_a_deviation_stands_in_the_report(sealed, compose, tmp_path):
     recipe = build_recipe(compose("study", sealed.runs, "evaluation.margin=0.2"))
-    runs = [run for run in check_runs([sealed.runs / "demo"]) if "transfer" in run.path.name]
+    runs = [run for run in finished_runs([sealed.runs / "demo"]) if "transfer" in run.path.name]
     page = compare(recipe, load(manifest_folder(recipe)), runs, cards=[], folder=tmp_path / "out").report.read_text()
     assert "Deviations from the sealed plan" in page
     assert all(f"<code>{value}</code>" in page for value in ("0.05", "0.2"))

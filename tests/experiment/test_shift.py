@@ -42,7 +42,7 @@ class Answer:
         return json.loads((self.folder / "passport.json").read_text())
 
     def bytes(self) -> dict[str, bytes]:
-        return {path.name: path.read_bytes() for path in self.folder.iterdir()}
+        return {path.name: path.read_bytes() for path in self.folder.rglob("*") if path.is_file()}
 
 
 @pytest.fixture
@@ -264,7 +264,7 @@ def study(finished, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder.parent)
         with pytest.raises(SystemExit) as left:
-            cli.main(["shift", str(finished.study), f"output={folder}", *TINY])
+            cli.main(["shift", str(finished.study), f"output={folder}", "saliency=2", *TINY])
     return Answer(left.value.code, "", folder)
 
 
@@ -281,6 +281,11 @@ def test_a_study_gets_ladder_probe_and_repairs(study, finished):
     assert any("was opened" in note for note in study.passport["notes"])
 
 
+def test_illustrations_carry_numbers_and_never_reach_the_passport(study):
+    assert {"illustration_0.png", "illustration_1.png"} <= set(study.bytes())
+    assert "illustration" not in (study.folder / "passport.html").read_text()
+
+
 def test_a_study_names_no_patient_and_no_film(study, finished):
     """T44: neither the planted name nor any id of the manifest stands in what is shown."""
     predictions = read_table(finished.study / "predictions.parquet")
@@ -293,5 +298,5 @@ def test_a_study_names_no_patient_and_no_film(study, finished):
 
 def test_the_words_of_the_configuration_are_those_of_the_verb():
     text = (config_folder() / "shift.yaml").read_text()
-    for key in ("run:", "scores:", "votes:", "finding:", "arm:", "side:", "probe:", "output:"):
+    for key in ("run:", "scores:", "votes:", "finding:", "arm:", "side:", "probe:", "saliency:", "output:"):
         assert f"\n{key}" in text

@@ -54,6 +54,7 @@ def passport() -> Passport:
         sentences=[sentence * 2] * 5,
         drawings=drawings,
         table=table,
+        behind=[Drawing("Learning curves", score_panel(films, name="behind"))],
         settings={"alpha": 0.05},
         notes=["One hospital, one machine."] * 4,
     )
@@ -110,7 +111,7 @@ def test_no_error_no_request_no_sideways_scroll(sheet, page):
 @in_browser
 def test_five_pictures_have_words(sheet):
     drawn = figures(sheet)
-    assert len(drawn) == 5
+    assert len(drawn) == 6  # five on the sheet, one behind it
     assert all(role == "img" and title and told and width > 180 and height > 80 for role, title, told, width, height in drawn)
 
 

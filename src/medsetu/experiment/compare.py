@@ -128,17 +128,3 @@ def _write(comparison: Comparison, predictions: pd.DataFrame) -> None:
         ending = "" if number == 0 else "_unseen"
         write_table(matrix.cells, folder / f"matrix{ending}.csv")
         write_table(matrix.contrasts, folder / f"contrasts{ending}.csv")
-
-
-def check_runs(paths: Sequence[Path]) -> list[RunFolder]:
-    """Find the finished runs below a path given by the user.
-
-    Raises:
-        ConfigError: There is none.
-    """
-    found = sorted({marker.parent for path in paths for marker in [*path.glob("done.json"), *path.glob("*/done.json")]})
-    if not found:
-        raise ConfigError(
-            what="No finished run was found", where=f"Key run={', '.join(map(str, paths))}", remedy="Give a run folder, or a folder of runs"
-        )
-    return [RunFolder(path) for path in found]

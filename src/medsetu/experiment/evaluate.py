@@ -16,7 +16,8 @@ from medsetu.core.run import RunFolder, content_key, write_json
 from medsetu.core.sample import EXTERNAL
 from medsetu.core.table import read_table, write_table
 from medsetu.experiment.cell import Cell, score_rows
-from medsetu.experiment.compare import check_runs, compare, show
+from medsetu.experiment.compare import compare, show
+from medsetu.experiment.evidence import finished_runs
 from medsetu.experiment.journal import journal
 from medsetu.experiment.prepare import manifest_folder, prepare_recipe
 from medsetu.experiment.stage import StageRecord, trained_network
@@ -42,7 +43,7 @@ def main(config: Mapping[str, Any]) -> None:
         ConfigError: No finished run is found, or runs of different recipes or settings are mixed.
         MedsetuError: Whatever the new release refuses.
     """
-    runs = check_runs([Path(str(config["run"])).expanduser()])
+    runs = finished_runs([Path(str(config["run"])).expanduser()])
     known = yaml.safe_load(runs[0].recipe.read_text())
     recipe = _recipe_of(runs, config)
     external = (config.get("sides") or {}).get(EXTERNAL) or {}

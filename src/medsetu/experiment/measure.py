@@ -23,6 +23,7 @@ from medsetu.shift.contrast import LOCAL_ONLY
 from medsetu.shift.ladder import ladder_rows, study_ladder_rows
 from medsetu.shift.learning_curve import LearningCurve
 from medsetu.shift.plan import ShiftPlan
+from medsetu.shift.predictability import draw_patients
 from medsetu.shift.profile import Profile
 from medsetu.shift.row import ShiftRow, shift_table
 from medsetu.shift.sentence import five_sentences
@@ -31,6 +32,7 @@ from medsetu.shift.verdict import verdict_sentence
 from medsetu.shift.waterfall import Waterfall
 
 log = logging.getLogger(__name__)
+MOST_EXPLAINED = 10_000  # films of a side behind decompositions and names
 
 
 @dataclass(frozen=True)
@@ -91,9 +93,10 @@ def measure(evidence: Evidence, cohort: Cohort, question: Question) -> Measured:
     facts = None if films is None else film_statistics(films, cache=_cache(evidence))
     lines += detect.rows(cohort, plan, image_facts=facts)
     log.info("Causes")
-    drawn = explain.waterfalls(cohort, plan)
-    lines += [*identify.rows(cohort, plan), *calibration.rows(cohort, plan, evaluation=evidence.plan)]
-    lines += explain.rows(cohort, plan, drawn=drawn)
+    some, drawn_note = _some(cohort, seed=plan.seed)
+    drawn = explain.waterfalls(some, plan)
+    lines += [*identify.rows(some, plan), *calibration.rows(cohort, plan, evaluation=evidence.plan)]
+    lines += explain.rows(some, plan, drawn=drawn)
     log.info("Shortcuts")
     ladder = [] if films is None else _ladder(evidence, cohort, films=films, plan=plan)
     probed = _probe(evidence, cohort, plan=plan) if probe and films is not None and evidence.runs else []
@@ -107,7 +110,19 @@ def measure(evidence: Evidence, cohort: Cohort, question: Question) -> Measured:
     table = shift_table(lines)
     shortcut = verdict_sentence(ladder, probed)
     sentences = five_sentences(table, waterfalls=drawn, shortcut=shortcut, repairs=repairs, arm=cohort.arm)
-    return Measured(table, drawn, repairs, sentences, (*_notes(evidence, cohort, question.profile), *missing))
+    return Measured(table, drawn, repairs, sentences, (*_notes(evidence, cohort, question.profile), *drawn_note, *missing))
+
+
+def _some(cohort: Cohort, *, seed: int) -> tuple[Cohort, list[str]]:
+    """Draw whole patients of very large sides for the measures that refit a classifier in every resample, and say so."""
+    sides = (cohort.global_films, cohort.local_films)
+    kept = [films.take(draw_patients(films.patient, most=MOST_EXPLAINED, seed=seed)) for films in sides]
+    notes = [
+        f"Causes of the shift rest on {len(few)} of {len(films)} {films.side} films, drawn by patient."
+        for few, films in zip(kept, sides, strict=True)
+        if len(few) < len(films)
+    ]
+    return replace(cohort, global_films=kept[0], local_films=kept[1]) if notes else cohort, notes
 
 
 def _curves(evidence: Evidence, question: Question) -> list[LearningCurve]:

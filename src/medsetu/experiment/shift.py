@@ -12,14 +12,16 @@ from rich.console import Console
 
 from medsetu.core.errors import ConfigError
 from medsetu.core.sample import LOCAL
-from medsetu.core.table import write_table
-from medsetu.experiment.evidence import Evidence, evidence_of_runs, evidence_of_scores
+from medsetu.core.table import read_table, write_table
+from medsetu.experiment.evidence import Evidence, evidence_of_runs, evidence_of_scores, run_fact
 from medsetu.experiment.journal import journal
 from medsetu.experiment.measure import Measured, Question, measure
 from medsetu.experiment.rank import build_repairs
 from medsetu.recipe.instantiate import build
+from medsetu.report.learning_figure import learning_curve_panel
 from medsetu.report.passport import Passport, write_passport
 from medsetu.report.passport_figure import passport_drawings
+from medsetu.report.render import Drawing
 from medsetu.report.shift_table import shift_tables
 from medsetu.shift.cohort import Cohort, cohort_of
 from medsetu.shift.contrast import GLOBAL_ONLY
@@ -54,6 +56,7 @@ def main(config: Mapping[str, Any]) -> None:
         write_table(found.table, folder / "shift.csv")
         write_table(found.repairs, folder / "repairs.csv")
         _propose_labels(cohort, folder=folder, plan=plan)
+        _illustrate(evidence, cohort, count=int(config["saliency"]), folder=folder)
         log.info("Passport")
         page = write_passport(_passport(evidence, cohort, found, question=question), folder)
     console = Console()
@@ -114,6 +117,31 @@ def _propose_labels(cohort: Cohort, *, folder: Path, plan: ShiftPlan) -> None:
         log.info("Films to label next: label_next.csv; those that a model learns from may no longer test it")
 
 
+def _illustrate(evidence: Evidence, cohort: Cohort, *, count: int, folder: Path) -> None:
+    """Show where the gradient points on the local test films with the highest scores of the first seed: an illustration, no evidence."""
+    run = next((run for run in evidence.runs if run_fact(run, "arm") == cohort.arm), None)
+    if count < 1 or run is None or evidence.prepared is None:
+        return
+    import yaml
+
+    from medsetu.experiment.probe import network_of
+    from medsetu.experiment.saliency import draw_saliency, write_saliency
+    from medsetu.recipe.recipe import build_recipe
+
+    first = cohort.local_films.sample_id[np.argsort(-cohort.local_films.scores[0], kind="stable")[:count]]
+    rows = evidence.prepared.manifest.set_index("sample_id", drop=False).loc[[str(name) for name in first]].reset_index(drop=True)
+    recipe = build_recipe(yaml.safe_load(run.recipe.read_text()))
+    pairs = draw_saliency(network_of(recipe, run), rows, finding=cohort.finding, plan=recipe.data)
+    log.info("%d illustrations in %s, never a verdict", len(write_saliency(pairs, folder / "illustration")), folder / "illustration")
+
+
+def _learning_curves(evidence: Evidence) -> list[Drawing]:
+    points = evidence.folder / "study" / "curve.csv"
+    if not evidence.runs or not points.is_file():
+        return []
+    return [Drawing("What local patients buy: AUROC on the local test", learning_curve_panel(read_table(points), name="learning"))]
+
+
 def _passport(evidence: Evidence, cohort: Cohort, found: Measured, *, question: Question) -> Passport:
     settings = {f"shift.{name}": value for name, value in vars(question.plan).items()}
     settings |= {"profile": question.profile.name, "repairs": ", ".join(question.repairs), "arm": cohort.arm, "finding": cohort.finding}
@@ -136,6 +164,7 @@ def _passport(evidence: Evidence, cohort: Cohort, found: Measured, *, question: 
         made_on=datetime.now(tz=UTC).date().isoformat(),
         sentences=found.sentences,
         drawings=passport_drawings(cohort, found.table, found.waterfalls, alpha=question.plan.alpha),
+        behind=_learning_curves(evidence),
         table=found.table,
         settings=settings,
         notes=found.notes,

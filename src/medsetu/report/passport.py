@@ -43,6 +43,7 @@ class Passport:
         made_on: Day, as text.
         sentences: Five sentences for a clinician.
         drawings: Five pictures.
+        behind: Further pictures, behind the sheet.
         table: Table with ``SHIFT_COLUMNS``.
         settings: What was fixed before: plan, profile, arm; name -> value.
         notes: What a reader must know; stands on the printed sheet.
@@ -58,6 +59,7 @@ class Passport:
     sentences: Sequence[str]
     drawings: Sequence[Drawing]
     table: pd.DataFrame
+    behind: Sequence[Drawing] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     notes: Sequence[str] = ()
     material: Sequence[str] = ()
