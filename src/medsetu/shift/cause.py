@@ -17,6 +17,7 @@ from medsetu.evaluation.metric import CLIP
 from medsetu.evaluation.score import Ints
 from medsetu.shift.cohort import Cohort, Films
 from medsetu.shift.label_policy import policy_label
+from medsetu.shift.measured import case_mix
 from medsetu.shift.multiplicity import holm
 from medsetu.shift.plan import ShiftPlan
 from medsetu.shift.prevalence import BBSE, EM, LEAST_CLASS, prevalence_estimates
@@ -90,7 +91,7 @@ def gather(cohort: Cohort, plan: ShiftPlan) -> Evidence:
         return Evidence(refused=f"{kept.size} global patients are left at a prevalence of {target:.2f}, {plan.smallest_side} needed")
     pair = (there.label, here.label) if labelled else (there.score, here.score)
     # without labels the prevalence was chosen to fit the scores: they can hardly object to it
-    still = _compare(there.take(kept), here, plan=plan, scores="too" if labelled else "last")
+    still = _compare(there.take(kept), here, plan=plan, scores="by class" if labelled else "last")
     return Evidence(
         prevalence=_turned(mean_difference(*pair, permutations=plan.permutations, seed=plan.seed)),
         covariate=still if labelled or still.p > plan.alpha else _anywhere(there, here, validation, plan=plan, found=still),
@@ -192,11 +193,24 @@ def _anywhere(there: Films, here: Films, validation: Films, *, plan: ShiftPlan, 
 
 
 def _compare(there: Films, here: Films, *, plan: ShiftPlan, scores: str = "too") -> TwoSample:
-    """MMD of features and scores, p Bonferroni-adjusted for the two; of features alone, where there are any, if ``scores`` is "last"."""
+    """MMD of features, of age, sex and view where they are known, and of scores; p Bonferroni-adjusted for their number.
+
+    Scores count ``too``; only where there are no features (``last``); or within each class apart (``by class``), which sees a marker that
+    has come to lie on the films of another class.
+    """
     logits = [special.logit(np.clip(films.score, CLIP, 1 - CLIP)) for films in (there, here)]
-    tables: list[tuple[NDArray[np.floating], NDArray[np.floating]]] = [(logits[0], logits[1])]
+    tables: list[tuple[NDArray[np.floating], NDArray[np.floating]]] = []
     if there.features is not None and here.features is not None:
-        tables = [(there.features, here.features), *(tables if scores == "too" else [])]
+        tables.append((there.features, here.features))
+    if scores == "by class":
+        masks = [(there.label == truth, here.label == truth) for truth in (0.0, 1.0)]
+        large = [pair for pair in masks if min(mask.sum() for mask in pair) >= LEAST_CLASS]
+        tables += [(logits[0][left], logits[1][right]) for left, right in large]
+    if scores == "too" or not tables:
+        tables.append((logits[0], logits[1]))
+    facts = case_mix((there, here))
+    if facts.both.shape[1]:
+        tables.append((facts.global_values, facts.local_values))
     found = [mmd_test(*pair, permutations=plan.permutations, seed=plan.seed) for pair in tables]
     return replace(found[0], p=min(1.0, len(found) * min(one.p for one in found)))
 

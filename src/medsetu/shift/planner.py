@@ -15,7 +15,7 @@ from medsetu.shift.exchange import Exchange, exchange_rates
 from medsetu.shift.learning_curve import FEWEST_POINTS, LearningCurve, Need, patients_needed
 from medsetu.shift.plan import ShiftPlan
 from medsetu.shift.profile import Profile
-from medsetu.shift.row import REFUSED, ShiftRow
+from medsetu.shift.row import CANNOT_TELL, REFUSED, ShiftRow
 from medsetu.shift.sample_size import cases_for_gap, cases_to_prove, cases_without_miss
 
 SECTION = "plan"
@@ -143,6 +143,8 @@ def _need_rows(learned: LearningCurve, profile: Profile, *, power: float, level:
             continue
         need = patients_needed(learned, target=target, power=power, level=level)
         value, low, high = (_finite(number) for number in (need.value, need.low, need.high))
+        if need.verdict.startswith(CANNOT_TELL):
+            value = math.nan  # no number beyond the data without an interval
         note = join_notes(remark, _shares(need))
         lines.append(replace(blank, value=value, low=low, high=high, verdict=need.verdict, note=note))
     return lines

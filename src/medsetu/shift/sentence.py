@@ -99,7 +99,8 @@ def _what_helps(repairs: pd.DataFrame, plan: pd.DataFrame) -> str:
     planned = f" Planning: {'; '.join(needed[:MOST_PLANNED])}." if needed else ""
     helped = repairs[repairs["value"].notna() & (repairs["rank"] == 1)] if len(repairs) else repairs
     if helped.empty:
-        return f"No repair could be measured.{planned}"
+        measured = len(repairs) and repairs["value"].notna().any()
+        return f"No repair could be {'chosen: there are no local validation films' if measured else 'measured'}.{planned}"
     best = helped.iloc[0]
     spent = f"{best['local_images']:.0f} local images, {best['local_labels']:.0f} local labels"
     first = f"the first repair for {best['metric']} is {best['repair']}: gain {_number(dict(best), sign=True)} ({spent})"
