@@ -44,10 +44,10 @@ def test_aurocs_and_verdicts_come_before_numbers_and_numbers_before_refusals():
         ShiftRow("gap", "auroc", "local", 0.7, 0.6, 0.8, verdict="measured"),
     ]
     text = printed(rows)
-    assert "auroc" in text
+    assert "AUROC" in text
     assert "worse on the local" in text
     assert "refused line" not in text
-    assert text.index("worse on the local") < text.index("auroc")  # in the order of the table
+    assert text.index("worse on the local") < text.index("AUROC")  # in the order of the table
 
 
 def test_the_named_cause_is_never_hidden():

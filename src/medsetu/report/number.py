@@ -71,10 +71,10 @@ def words(name: str) -> str:
     """Write a name of the program as words.
 
     Example:
-        >>> words("pleural_thickening")
-        'pleural thickening'
+        >>> words("pleural_thickening"), words("gain in auroc")
+        ('pleural thickening', 'gain in AUROC')
     """
-    return name.replace("_", " ")
+    return name.replace("_", " ").replace("auroc", "AUROC")
 
 
 def claim(note: str) -> str:

@@ -103,8 +103,12 @@ def _what_helps(repairs: pd.DataFrame, plan: pd.DataFrame) -> str:
         return f"No repair could be {'chosen: there are no local validation films' if measured else 'measured'}.{planned}"
     best = helped.iloc[0]
     spent = f"{best['local_images']:.0f} local images, {best['local_labels']:.0f} local labels"
-    first = f"the first repair for {best['metric']} is {best['repair']}: gain {_number(dict(best), sign=True)} ({spent})"
+    first = f"the first repair for {_metric(best['metric'])} is {best['repair']}: gain {_number(dict(best), sign=True)} ({spent})"
     return f"Chosen on validation, {first}.{planned}"
+
+
+def _metric(name: str) -> str:
+    return str(name).replace("_", " ").replace("auroc", "AUROC")
 
 
 def _needs(plan: pd.DataFrame) -> Iterator[str]:
