@@ -162,3 +162,12 @@ def test_secondary_gaps_are_one_family_and_the_primary_stands_alone():
     assert np.isnan(primary.p_adjusted)
     assert all(row.p_adjusted >= row.p for row in family)
     assert max(row.p_adjusted for row in family) > max(row.p for row in family) or max(row.p for row in family) == 1
+
+
+def test_score_says_what_it_is():  # T15
+    """Rescaled scores are no probabilities: no Brier score, no log loss; their order still counts."""
+    plan = EvaluationPlan(primary="tuberculosis", score_kind="rescaled")
+    found = {row.measure: row for row in gap.rows(cohort(), ShiftPlan(bootstrap=20), evaluation=plan) if row.subject == "all films"}
+    assert found["gap: brier"].verdict == "refused: rescaled scores are no probabilities"
+    assert np.isnan(found["gap: log_loss"].value)
+    assert np.isfinite(found["gap: auroc"].value)

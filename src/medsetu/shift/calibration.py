@@ -11,6 +11,7 @@ from medsetu.core.sample import GLOBAL, LOCAL
 from medsetu.evaluation.bootstrap import bootstrap, percentile
 from medsetu.evaluation.calibration import recalibration
 from medsetu.evaluation.decision import established_note
+from medsetu.evaluation.evaluate import RESCALED
 from medsetu.evaluation.interval import NAN, Estimate, Floats, join_notes, mover
 from medsetu.evaluation.metric import Statistics, observed_expected
 from medsetu.evaluation.plan import EvaluationPlan
@@ -158,7 +159,7 @@ def _too_small(there: Films, here: Films, *, plan: ShiftPlan) -> str:
 
 def _calibration_rows(base: ShiftRow, there: Films, here: Films, *, plan: ShiftPlan, kind: str) -> Iterator[ShiftRow]:
     if kind == "rescaled":
-        yield replace(base, measure="calibration shift", verdict=REFUSED, note="rescaled scores are no probabilities")
+        yield replace(base, measure="calibration shift", verdict=REFUSED, note=RESCALED)
         return
     for name, moved in calibration_shift(there.matrix, here.matrix, plan=plan).items():
         yield from _three_rows(replace(base, measure=name, unit=UNITS[name]), moved, note=f"{kind} scores")

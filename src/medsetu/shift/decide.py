@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from medsetu.evaluation.bootstrap import bootstrap, percentile
 from medsetu.evaluation.calibration import recalibration
 from medsetu.evaluation.decision import Fitted, established_note
+from medsetu.evaluation.evaluate import RESCALED
 from medsetu.evaluation.interval import NAN, Estimate, Floats, join_notes
 from medsetu.evaluation.metric import Statistics, brier, net_benefit, observed_expected, predictive_values
 from medsetu.evaluation.plan import EvaluationPlan
@@ -27,7 +28,6 @@ from medsetu.shift.row import CANNOT_TELL, REFUSED, ShiftRow
 
 SECTION = "decide"
 SCREENED = 1000  # persons, one film each
-NO_PROBABILITIES = "rescaled scores are no probabilities"
 _STREAM = 900
 _BAYES = "Bayes' rule on draws of sensitivity and specificity"
 
@@ -164,7 +164,7 @@ def _observed(films: Films, plan: ShiftPlan, *, fitted: Fitted, note: str) -> Es
 def _benefit(cohort: Cohort, plan: ShiftPlan, *, value: float, evaluation: EvaluationPlan) -> Iterator[ShiftRow]:
     """Net benefit of treating at a probability, beside treating everybody and nobody; rescaled scores are no probabilities."""
     if evaluation.score_kind == "rescaled":
-        yield _row(f"net benefit at {value:g}", "local", _nothing(NO_PROBABILITIES), unit="", said=f"{REFUSED}: {NO_PROBABILITIES}")
+        yield _row(f"net benefit at {value:g}", "local", _nothing(RESCALED), unit="", said=f"{REFUSED}: {RESCALED}")
         return
     films = cohort.local_films
     drawn, reason = draws(films, fixed(films, value=value), plan=plan, stream=_STREAM + 1)
@@ -190,7 +190,7 @@ def _better(found: Estimate, simple: float) -> str:
 def _calibration(cohort: Cohort, plan: ShiftPlan, *, score_kind: str) -> Iterator[ShiftRow]:
     """Calibration of every site, by bootstrap of its patients; small sites are suppressed, rescaled scores have none."""
     if score_kind == "rescaled":
-        yield _row("calibration", "local", _nothing(NO_PROBABILITIES), unit="", said=f"{REFUSED}: {NO_PROBABILITIES}")
+        yield _row("calibration", "local", _nothing(RESCALED), unit="", said=f"{REFUSED}: {RESCALED}")
         return
     for films in (cohort.global_films, cohort.local_films):
         site = films.facts["site"].to_numpy(dtype=str) if "site" in films.facts else np.full(len(films), "")

@@ -14,6 +14,7 @@ from scipy.stats import norm
 
 from medsetu.evaluation.decision import Fitted, established_note
 from medsetu.evaluation.delong import estimate_from
+from medsetu.evaluation.evaluate import RESCALED
 from medsetu.evaluation.interval import NAN, Estimate, join_notes
 from medsetu.evaluation.plan import EvaluationPlan
 from medsetu.shift.cohort import Cohort
@@ -65,6 +66,10 @@ def rows(cohort: Cohort, plan: ShiftPlan, *, evaluation: EvaluationPlan, local_o
             gap_row(cohort, f"{GAP}: sensitivity", Difference(NAN, NAN, NAN, NAN, "", NO_VALIDATION), said=f"{REFUSED}: {NO_VALIDATION}")
         )
     for measure in ("brier", "log_loss"):
+        if evaluation.score_kind == "rescaled":
+            nothing = Difference(NAN, NAN, NAN, NAN, "", RESCALED)
+            made.append(gap_row(cohort, f"{GAP}: {measure}", nothing, said=f"{REFUSED}: {RESCALED}"))
+            continue
         sides = [(losses(films, measure=measure), films) for films in (cohort.local_films, cohort.global_films)]
         made.append(gap_row(cohort, f"{GAP}: {measure}", mean_difference(sides[0], sides[1], plan=plan), extra=_MIXED))
     if local_only is not None:
