@@ -281,6 +281,15 @@ def test_a_study_gets_ladder_probe_and_repairs(study, finished):
     assert any("was opened" in note for note in study.passport["notes"])
 
 
+def test_an_arm_that_learned_from_local_labels_is_measured_and_its_networks_are_left_alone(finished, tmp_path):
+    with pytest.raises(SystemExit) as left:
+        cli.main(["shift", str(finished.study), "arm=transfer", "probe=true", f"output={tmp_path / 'out'}", *TINY])
+    assert left.value.code == 0
+    table = read_table(tmp_path / "out" / "shift.parquet").set_index(["section", "subject"])
+    assert str(table.loc[("repair", "batchnorm"), "verdict"]).startswith("refused: the arm has learned from local labels")
+    assert table.loc[("gap", "local"), "value"].notna().any()
+
+
 def test_illustrations_carry_numbers_and_never_reach_the_passport(study):
     assert {"illustration_0.png", "illustration_1.png"} <= set(study.bytes())
     assert "illustration" not in (study.folder / "passport.html").read_text()

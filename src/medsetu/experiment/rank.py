@@ -3,6 +3,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
@@ -11,9 +12,11 @@ import yaml
 from medsetu.adaptation.conformal import Conformal
 from medsetu.adaptation.conformal import measured as measured_sets
 from medsetu.adaptation.fold import with_folds
-from medsetu.adaptation.repair import RepairPlan, ScoreRepair, ThresholdRefit, rank_repairs
+from medsetu.adaptation.repair import REPAIR_COLUMNS, Repair, RepairPlan, ScoreRepair, ThresholdRefit, rank_repairs
 from medsetu.adaptation.selective import Selective
 from medsetu.core.errors import DataError
+from medsetu.core.sample import LOCAL
+from medsetu.core.table import conform
 from medsetu.evaluation.interval import Estimate
 from medsetu.experiment.evidence import Evidence, run_fact
 from medsetu.recipe.instantiate import build
@@ -64,11 +67,25 @@ def repair_table(
     predictions = evidence.predictions[evidence.predictions["arm"] == cohort.arm]
     if evidence.prepared is not None:
         predictions = with_folds(predictions, splits=evidence.prepared.splits)
-        if others and films:
+        if others and films and not _spent_local_labels(evidence, cohort):
             predictions = pd.concat([predictions, *_repaired(evidence, cohort, others)], ignore_index=True)
     found = importance(cohort, shift) if weighted else Importance(None)
     table = rank_repairs(predictions, finding=cohort.finding, repairs=of_scores, plan=plan, weight=found.weight)
-    return _weighted(table, found, names=weighted)
+    table = _weighted(table, found, names=weighted)
+    if films and others and _spent_local_labels(evidence, cohort):
+        table = pd.concat([table, _refused(others)], ignore_index=True)
+    return conform(table, REPAIR_COLUMNS, name="repairs")
+
+
+def _spent_local_labels(evidence: Evidence, cohort: Cohort) -> bool:
+    """Whether the arm has learned from local labels: its networks have met the local side already."""
+    runs = [run for run in evidence.runs if run_fact(run, "arm") == cohort.arm]
+    return any(run_fact(run, "labels_spent").get(LOCAL, 0) for run in runs)
+
+
+def _refused(repairs: Mapping[str, Any]) -> pd.DataFrame:
+    why = f"{REFUSED}: the arm has learned from local labels, its networks need no repair towards films they have met"
+    return pd.DataFrame([asdict(Repair(name, "", verdict=why)) for name in repairs])
 
 
 def _weighted(table: pd.DataFrame, found: Importance, *, names: Sequence[str]) -> pd.DataFrame:
