@@ -52,7 +52,7 @@ def test_learning_curves_of_other_findings_are_left_out():
         {"epoch": [0, 1], "val/local/tuberculosis/auroc": [0.6, 0.7], "val/local/effusion/auroc": [0.6, 0.7], "lr": [1.0, 0.5]}
     )
     panels = learning_panels({"a/finetune": table, "b/finetune": table}, finding="tuberculosis")
-    assert [caption for caption, _ in panels] == ["finetune: tuberculosis auroc"]
+    assert [caption for caption, _ in panels] == ["finetune: tuberculosis AUROC"]
     assert "val/local, mean of 2 runs: 0.600 to 0.700" in panels[0][1]
 
 
