@@ -28,6 +28,7 @@ FEWEST = 32  # below this many files a process pool costs more than it saves
 CRASHED = "the decoder crashed on this file"
 CONSTANT = "all pixels are equal"
 
+# What decoders raise on broken bytes: one bad file among many thousands is quarantined, and too many of them still refuse the whole run
 _FAULTS = (OSError, ValueError, TypeError, ArithmeticError, LookupError, AttributeError, NotImplementedError, RuntimeError)
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1")
 
