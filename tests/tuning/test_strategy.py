@@ -16,7 +16,7 @@ def network():
 
 
 def steps(network, strategy, count: int = 3) -> None:
-    strategy.apply(network)
+    strategy.free(network)
     optimizer = torch.optim.AdamW(strategy.parameter_groups(network, lr=0.1, weight_decay=0.1))
     generator = torch.Generator().manual_seed(0)
     for _ in range(count):
@@ -44,9 +44,9 @@ def test_full_moves_every_parameter_and_statistic(network) -> None:
 
 
 def test_full_frees_what_a_probe_froze(network) -> None:
-    LinearProbe().apply(network)
+    LinearProbe().free(network)
     assert trainable_names(network) == ("head.weight", "head.bias")
-    Full().apply(network)
+    Full().free(network)
     assert len(trainable_names(network)) == len(list(network.parameters()))
 
 
@@ -83,7 +83,7 @@ def test_rates_and_decay(network) -> None:
 
 def test_a_probe_has_no_trunk_group(network) -> None:
     strategy = LinearProbe()
-    strategy.apply(network)
+    strategy.free(network)
     assert [group["name"] for group in strategy.parameter_groups(network, lr=0.1, weight_decay=0.1)] == ["head/decay", "head/no_decay"]
 
 

@@ -7,7 +7,7 @@ from typing import Any, TypedDict
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
-from torch.optim import AdamW
+from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from medsetu.backbone.network import Network
@@ -60,10 +60,13 @@ class StageModule(pl.LightningModule):
         self.loss = MaskedBCE(positive_weight)
         self.other = other
         self.penalty = None if plan.alignment is None or other is None else plan.alignment.build(network.head.in_features, seed=seed)
-        plan.tuning.apply(network)
+        plan.tuning.install(network)
+        plan.tuning.free(network)
+        self.pull = plan.tuning.penalty(network)
 
     def on_train_epoch_start(self) -> None:
-        """Set train and eval modes as the strategy wants them (a probe keeps its trunk in eval)."""
+        """Set what moves in this epoch, and train and eval modes, as the strategy wants them (a probe keeps its trunk in eval)."""
+        self.plan.tuning.set_epoch(self.network, epoch=self.current_epoch, epochs=self.plan.epochs)
         self.plan.tuning.train_mode(self.network)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -72,8 +75,14 @@ class StageModule(pl.LightningModule):
             loss: Tensor = self.loss(self.network(_channels_last(batch["image"])), batch["label"])
         else:
             loss = self._aligned_loss(batch)
+        if self.pull is not None:
+            loss = loss + self.pull()
         self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=len(batch["label"]))
         return loss
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Let the strategy look at the gradients of an update, which are clipped afterwards."""
+        self.plan.tuning.before_step(self.network, optimizer)
 
     def _aligned_loss(self, batch: Batch) -> Tensor:
         """Loss of the own side, and the penalty on how its features differ from those of the other side."""

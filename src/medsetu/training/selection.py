@@ -70,7 +70,7 @@ class Selection(pl.Callback):
         sign = 1 if MONITORS[module.plan.monitor] == "max" else -1
         if self.best_epoch < 0 or sign * value > sign * self.best_value:
             self.best_value, self.best_epoch = value, epoch
-            self.sha256 = save_weights(module.network, self.path)
+            self.sha256 = save_weights(module.plan.tuning.export(module.network), self.path)
 
     def state_dict(self) -> dict[str, Any]:
         """Plain values, so that a checkpoint loads with ``weights_only=True``."""

@@ -1,31 +1,56 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which parameters move in a stage, how fast, and which layers keep their statistics."""
 
-from collections.abc import Iterable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from medsetu.backbone.network import Network
 from medsetu.core.errors import ConfigError
 
 
-class Strategy(Protocol):
-    """What training asks of a way of fine-tuning."""
+class Strategy(ABC):
+    """A way of fine-tuning: what training asks of it, and what is done where it answers nothing.
 
-    def apply(self, network: Network) -> None:
-        """Set ``requires_grad`` of every parameter."""
+    A strategy is configuration and holds no state: whatever it needs of the starting weights it takes when a stage is built, which happens
+    anew, from the same weights, when a killed stage is continued. Only ``set_epoch`` knows where training stands.
+    """
+
+    def install(self, network: Network) -> None:  # noqa: B027 - most strategies have nothing to do here
+        """Change the architecture before anything else, in place; called once, on the starting weights."""
+
+    @abstractmethod
+    def free(self, network: Network) -> None:
+        """Set ``requires_grad`` of every parameter: True for all that move at any time of the stage."""
+
+    def set_epoch(self, network: Network, *, epoch: int, epochs: int) -> None:  # noqa: B027 - most strategies have nothing to do here
+        """Set ``requires_grad`` for one epoch, from nothing but its number; called at its start, after a resume inside it too."""
 
     def train_mode(self, network: Network) -> None:
         """Put every module into training or evaluation mode; called at the start of each training epoch and after each validation."""
+        network.train()
 
+    @abstractmethod
     def parameter_groups(self, network: Network, *, lr: float, weight_decay: float) -> list[dict[str, Any]]:
-        """Group the trainable parameters for an optimizer."""
+        """Group the parameters that ``free`` has freed for an optimizer: the groups stay as they are for the whole stage."""
+
+    def penalty(self, network: Network) -> Callable[[], Tensor] | None:  # noqa: B027 - most strategies have nothing to do here
+        """Give a term of the loss that depends on the weights alone, or None; called once, on the starting weights."""
+
+    def before_step(self, network: Network, optimizer: Optimizer) -> None:  # noqa: B027 - most strategies have nothing to do here
+        """Change learning rates from the gradients of an update; the schedule sets them anew after it."""
+
+    def export(self, network: Network) -> Network:
+        """Give the network in the form in which its weights are kept: ``network`` itself, or a copy without what can be merged."""
+        return network
 
 
 @dataclass(frozen=True)
-class Full:
+class Full(Strategy):
     """Everything moves.
 
     Attributes:
@@ -40,13 +65,9 @@ class Full:
     def __post_init__(self) -> None:
         _require_rate(self.head_lr)
 
-    def apply(self, network: Network) -> None:
+    def free(self, network: Network) -> None:
         """Let every parameter move."""
         network.requires_grad_(requires_grad=True)
-
-    def train_mode(self, network: Network) -> None:
-        """Put every module into training mode."""
-        network.train()
 
     def parameter_groups(self, network: Network, *, lr: float, weight_decay: float) -> list[dict[str, Any]]:
         """See ``parameter_groups`` of this module."""
@@ -54,7 +75,7 @@ class Full:
 
 
 @dataclass(frozen=True)
-class LinearProbe:
+class LinearProbe(Strategy):
     """Only the head moves; the trunk keeps its weights and its batch statistics, and drops nothing.
 
     Attributes:
@@ -69,7 +90,7 @@ class LinearProbe:
     def __post_init__(self) -> None:
         _require_rate(self.head_lr)
 
-    def apply(self, network: Network) -> None:
+    def free(self, network: Network) -> None:
         """Freeze the trunk and free the head."""
         network.requires_grad_(requires_grad=False)
         network.head.requires_grad_(requires_grad=True)
