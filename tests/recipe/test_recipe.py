@@ -114,9 +114,19 @@ def test_an_arm_switched_off_is_left_out(demo):
         ("global-only", lambda raw: raw["arms"].update({"global-only": ["finetune"]})),
         ("local-only", lambda raw: raw["arms"].update({"local-only": ["pretrain", "finetune"]})),
         ("transfer", lambda raw: raw["arms"].update({"transfer": ["finetune"]})),
+        ("transfer:probe", lambda raw: raw["arms"].update({"transfer:probe": ["finetune"]})),
+        ("local-only:probe", lambda raw: raw["arms"].update({"local-only:probe": ["pretrain"]})),
     ],
 )
 def test_an_arm_means_what_its_name_says(demo, arm, change):
     change(demo)
     with pytest.raises(ConfigError, match=f"arm '{arm}' break its meaning"):
         build_recipe(demo)
+
+
+def test_variants_of_an_arm_are_arms_of_their_own(demo):
+    demo["stages"]["probe"] = demo["stages"]["finetune"]
+    demo["arms"]["transfer:probe"] = ["pretrain", "probe"]
+    recipe = build_recipe(demo)
+    assert recipe.stages_of("transfer:probe") == ["pretrain", "probe"]
+    assert recipe.uses_local("transfer:probe")

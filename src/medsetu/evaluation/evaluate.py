@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from medsetu.core.arm import GLOBAL_ONLY, LOCAL_ONLY, base_arm
 from medsetu.core.errors import DataError
 from medsetu.core.sample import GLOBAL, LOCAL
 from medsetu.core.table import PREDICTION_COLUMNS, RESULT_COLUMNS, conform
@@ -23,8 +24,6 @@ from medsetu.evaluation.plan import EvaluationPlan
 from medsetu.evaluation.score import ScoreMatrix, score_matrix
 from medsetu.evaluation.transport import decide
 
-GLOBAL_ONLY = "global-only"  # may spend no local label: its thresholds come from val/global alone
-LOCAL_ONLY = "local-only"  # has spent no global label: its thresholds come from val/local alone
 ALL, MACRO, TEST, VAL = "all", "macro", "test", "val"
 RESCALED = "rescaled scores are no probabilities"
 
@@ -122,7 +121,7 @@ def _run_name(rows: pd.DataFrame) -> str:
 
 def _thresholds(rows: pd.DataFrame, plan: EvaluationPlan, *, arm: str) -> list[Fitted]:
     kinds = {GLOBAL: "transported", LOCAL: "refitted"}
-    blind = {GLOBAL_ONLY: LOCAL, LOCAL_ONLY: GLOBAL}.get(arm)  # the side whose labels the arm may not spend
+    blind = {GLOBAL_ONLY: LOCAL, LOCAL_ONLY: GLOBAL}.get(base_arm(arm))  # the side whose labels it may not spend
     origins = {domain: kind for domain, kind in kinds.items() if domain != blind}
     found: list[Fitted] = []
     for domain, kind in origins.items():

@@ -19,6 +19,7 @@ import yaml
 
 from medsetu import __version__
 from medsetu.backbone.network import Network
+from medsetu.core.arm import VARIANT
 from medsetu.core.errors import ConfigError
 from medsetu.core.place import code_revision
 from medsetu.core.run import RunFolder, atomic_write, content_key, sha256_file, write_json
@@ -45,7 +46,7 @@ class Cell:
     """One arm, seed and fold.
 
     Attributes:
-        arm: global-only, local-only or transfer.
+        arm: global-only, local-only or transfer, or a variant of one of them such as ``transfer:lora``.
         seed: Seed of the run; the repeat of a cross-fitted side is ``seed`` modulo the number of repeats.
         fold: Fold of the cross-fitted local side; -1 when the arm does not learn from a cross-fitted side.
         local_share: Share of the local training and validation patients that are kept, in (0, 1), for learning curves; None: all.
@@ -63,8 +64,8 @@ class Cell:
 
     @property
     def name(self) -> str:
-        """Name of the run, for folders and tables."""
-        return f"{self.label}-s{self.seed}" + (f"-f{self.fold}" if self.fold >= 0 else "")
+        """Name of the run, for folders and tables; a colon is no part of a folder's name everywhere."""
+        return f"{self.label.replace(VARIANT, '.')}-s{self.seed}" + (f"-f{self.fold}" if self.fold >= 0 else "")
 
 
 def thinned_arm(arm: str, local_share: float | None) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from medsetu.core.arm import GLOBAL_ONLY, LOCAL_ONLY, TRANSFER
 from medsetu.core.errors import ConfigError, DataError
 from medsetu.core.run import RunFolder
 from medsetu.core.sample import LOCAL
@@ -22,7 +23,6 @@ from medsetu.manifest.prepared import Prepared
 from medsetu.manifest.thin import count_learned
 from medsetu.recipe.recipe import Recipe
 from medsetu.recipe.sealed import read_seal, seal_path
-from medsetu.shift.contrast import GLOBAL_ONLY, LOCAL_ONLY, TRANSFER
 from medsetu.shift.learning_curve import LearningCurve, measure_curve
 
 log = logging.getLogger(__name__)

@@ -14,6 +14,7 @@ import yaml
 
 from medsetu.backbone.stored import read_stored
 from medsetu.catalog.card import Card
+from medsetu.core.arm import GLOBAL_ONLY, LOCAL_ONLY, TRANSFER, arm_order
 from medsetu.core.run import RunFolder
 from medsetu.core.table import write_table
 from medsetu.experiment.seal import Standing
@@ -28,7 +29,7 @@ from medsetu.report.render import render
 from medsetu.shift.matrix import TransferMatrix
 
 SHOWN_SIDE = 256  # pixels of a film's long side in the report
-_SHOWN_ARMS = ("transfer", "local-only", "global-only")
+_SHOWN_ARMS = (TRANSFER, LOCAL_ONLY, GLOBAL_ONLY)
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,7 @@ def _histories(recipe: Recipe, runs: Sequence[RunFolder], facts: Sequence[Mappin
 
 def _examples(predictions: pd.DataFrame, prepared: Prepared, *, finding: str, seed: int) -> tuple[list[Example], str]:
     """Show films of the arm that learned most, errors first, and say how they were chosen."""
-    arm = next((name for name in _SHOWN_ARMS if name in set(predictions["arm"])), "")
+    arm = next(name for name in (*_SHOWN_ARMS, *sorted(set(predictions["arm"]), key=arm_order)) if name in set(predictions["arm"]))
     choices, protocol = choose_films(predictions, finding=finding, arm=arm, seed=seed)
     films = prepared.manifest.set_index("sample_id")
     shown = []

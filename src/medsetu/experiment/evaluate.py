@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from medsetu.core.arm import GLOBAL_ONLY, TRANSFER, base_arm
 from medsetu.core.errors import ConfigError, DataError, LeakageError
 from medsetu.core.run import RunFolder, content_key, write_json
 from medsetu.core.sample import EXTERNAL
@@ -107,11 +108,11 @@ def _refuse_strangers(runs: Sequence[RunFolder]) -> None:
     facts = [json.loads(run.provenance.read_text()) for run in runs]
     if len({fact["manifest"] for fact in facts}) > 1:
         raise ConfigError(what="The runs were trained on different manifests", where="Key run", remedy="Give runs of one frozen manifest")
-    begun = {fact["seed"]: [stage["key"] for stage in fact["stages"]] for fact in facts if fact["arm"] == "global-only"}
+    begun = {fact["seed"]: [stage["key"] for stage in fact["stages"]] for fact in facts if fact["arm"] == GLOBAL_ONLY}
     for run, fact in zip(runs, facts, strict=True):
         keys = [stage["key"] for stage in fact["stages"]]
         first = begun.get(fact["seed"], [])
-        if fact["arm"] == "transfer" and keys[: len(first)] != first:
+        if base_arm(fact["arm"]) == TRANSFER and keys[: len(first)] != first:
             raise ConfigError(
                 what="A transfer run did not start from the global-only run of its seed",
                 where=run.path.name,

@@ -11,6 +11,7 @@ import pandas as pd
 import yaml
 
 from medsetu.adaptation.repair import RepairPlan
+from medsetu.core.arm import LOCAL_ONLY
 from medsetu.evaluation.decision import Rule
 from medsetu.evaluation.plan import EvaluationPlan
 from medsetu.experiment.evidence import Evidence, run_fact
@@ -19,7 +20,6 @@ from medsetu.report.number import times
 from medsetu.shift import calibration, decide, detect, explain, gap, guard, identify, planner, probe_rows
 from medsetu.shift.acquisition import film_statistics
 from medsetu.shift.cohort import Cohort, cohort_of
-from medsetu.shift.contrast import LOCAL_ONLY
 from medsetu.shift.ladder import ladder_rows, study_ladder_rows
 from medsetu.shift.learning_curve import LearningCurve
 from medsetu.shift.plan import ShiftPlan

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
+from medsetu.core.arm import GLOBAL_ONLY
 from medsetu.core.errors import ConfigError
 from medsetu.core.sample import LOCAL
 from medsetu.core.table import read_table, write_table
@@ -24,7 +25,6 @@ from medsetu.report.passport_figure import passport_drawings
 from medsetu.report.render import Drawing
 from medsetu.report.shift_table import shift_tables
 from medsetu.shift.cohort import Cohort, cohort_of
-from medsetu.shift.contrast import GLOBAL_ONLY
 from medsetu.shift.next_label import next_films
 from medsetu.shift.plan import ShiftPlan
 from medsetu.shift.profile import read_profile

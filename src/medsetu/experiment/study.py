@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from medsetu.core.arm import GLOBAL_ONLY, base_arm
 from medsetu.core.errors import ConfigError
 from medsetu.core.run import RunFolder
 from medsetu.experiment.cell import Cell, cells_of, run_cell
@@ -86,7 +87,7 @@ def _everywhere(cells: Sequence[Cell]) -> list[RunFolder]:
     """Launch first what others start from, so that no two jobs wait for the same stage."""
     paths: list[str] = []
     for waiting in (False, True):
-        wave = [cell for cell in cells if (cell.arm != "global-only") is waiting]
+        wave = [cell for cell in cells if (base_arm(cell.arm) != GLOBAL_ONLY) is waiting]
         jobs = [
             {"arm": cell.arm, "seed": cell.seed, "fold": None if cell.fold < 0 else cell.fold, "local_share": cell.local_share}
             for cell in wave

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from medsetu.core.arm import ARMS, GLOBAL_ONLY, LOCAL_ONLY, TRANSFER, base_arm
 from medsetu.core.errors import ConfigError
 from medsetu.core.sample import DOMAINS, GLOBAL, LOCAL
 from medsetu.recipe.instantiate import build
 
-ARMS = ("global-only", "local-only", "transfer")
 USES = ("research", "commercial", "release_weights")
 
 
@@ -118,7 +118,7 @@ def _check_shape(recipe: Recipe) -> None:
 
 def _check_arms(recipe: Recipe) -> None:
     for arm, names in recipe.arms.items():
-        if arm not in ARMS:
+        if base_arm(arm) not in ARMS:
             raise ConfigError(what=f"There is no arm '{arm}'", where="Key arms", value=arm, allowed=ARMS)
         for name in names:
             if name not in recipe.stages:
@@ -130,20 +130,19 @@ def _check_arms(recipe: Recipe) -> None:
 
 
 def _check_meaning(recipe: Recipe) -> None:
-    """Hold each arm to its name: the contrasts of the transfer matrix mean nothing otherwise."""
-    sides = {arm: [{recipe.stages[name].side, recipe.stages[name].selecting_side} for name in names] for arm, names in recipe.arms.items()}
-    first = recipe.arms.get("global-only", [])
-    rules = {
-        "global-only": (all(used == {GLOBAL} for used in sides.get("global-only", [])), "learns and selects on the global side only"),
-        "local-only": (all(used == {LOCAL} for used in sides.get("local-only", [])), "learns and selects on the local side only"),
-        "transfer": (
-            list(recipe.arms.get("transfer", []))[: len(first)] == list(first)
-            and all(used == {LOCAL} for used in sides.get("transfer", [])[len(first) :]),
-            "begins with the stages of global-only and goes on with local ones",
-        ),
-    }
-    for arm, (holds, meaning) in rules.items():
-        if arm in recipe.arms and not holds:
+    """Hold each arm and its variants to the arm's name: the contrasts of the transfer matrix mean nothing otherwise."""
+    first = list(recipe.arms.get(GLOBAL_ONLY, []))
+    for arm, names in recipe.arms.items():
+        used = [{recipe.stages[name].side, recipe.stages[name].selecting_side} for name in names]
+        holds, meaning = {
+            GLOBAL_ONLY: (all(sides == {GLOBAL} for sides in used), "learns and selects on the global side only"),
+            LOCAL_ONLY: (all(sides == {LOCAL} for sides in used), "learns and selects on the local side only"),
+            TRANSFER: (
+                list(names)[: len(first)] == first and all(sides == {LOCAL} for sides in used[len(first) :]),
+                "begins with the stages of global-only and goes on with local ones",
+            ),
+        }[base_arm(arm)]
+        if not holds:
             raise ConfigError(what=f"The stages of arm '{arm}' break its meaning", where=f"arms.{arm}", remedy=f"This arm {meaning}")
 
 

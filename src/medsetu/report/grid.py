@@ -8,11 +8,11 @@ from typing import Any
 
 import pandas as pd
 
+from medsetu.core.arm import GLOBAL_ONLY, arm_order, base_arm
 from medsetu.core.sample import DOMAINS, GLOBAL
 from medsetu.evaluation.evaluate import ALL, MACRO
 from medsetu.evaluation.score import BY_IMAGE
 from medsetu.report.number import DASH, claim, count, interval, metric_family, metric_name, number, power, remarks, words
-from medsetu.shift.contrast import ARMS, GLOBAL_ONLY
 from medsetu.shift.matrix import TransferMatrix
 
 _SAID_ONCE = ("threshold from", "chosen on", "a perfectly calibrated model", BY_IMAGE)  # in a heading, or in a row of its own
@@ -179,7 +179,7 @@ def metric_grid(results: pd.DataFrame, *, finding: str) -> Grid:
 
 
 def _absent(metric: str, arm: str, domain: str) -> str:
-    if "_at_refitted_" in metric and arm == GLOBAL_ONLY:
+    if "_at_refitted_" in metric and base_arm(arm) == GLOBAL_ONLY:
         return "spends no local label"
     if "_at_refitted_" in metric and domain == GLOBAL:
         return "a local threshold"
@@ -221,8 +221,8 @@ def _auroc_grid(own: pd.DataFrame, *, key: str, caption: str) -> Grid:
 def _addresses(own: pd.DataFrame) -> list[tuple[str, str]]:
     """Arm and side of the columns: sides in their order, on each side the arms in theirs."""
     found = dict.fromkeys(zip(own["arm"], own["domain"], strict=True))
-    order = {name: place for place, name in enumerate((*ARMS, *DOMAINS))}
-    return sorted(found, key=lambda cell: (order.get(cell[1], len(order)), order.get(cell[0], len(order)), cell))
+    order = {name: place for place, name in enumerate(DOMAINS)}
+    return sorted(found, key=lambda cell: (order.get(cell[1], len(order)), arm_order(cell[0]), cell))
 
 
 def _across(first: str, cells: Sequence[tuple[str, str]], own: pd.DataFrame) -> list[Entry]:

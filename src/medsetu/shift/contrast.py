@@ -5,17 +5,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from medsetu.core.arm import GLOBAL_ONLY, LOCAL_ONLY, TRANSFER
 from medsetu.core.sample import GLOBAL, LOCAL
 from medsetu.evaluation.delong import claim_note, difference_from
 from medsetu.evaluation.interval import Estimate
 from medsetu.evaluation.plan import EvaluationPlan
 from medsetu.shift.pairing import ArmScores, Side
 from medsetu.shift.power import detection_power, interval_error, noninferiority_power
-
-GLOBAL_ONLY = "global-only"
-LOCAL_ONLY = "local-only"
-TRANSFER = "transfer"
-ARMS = (GLOBAL_ONLY, LOCAL_ONLY, TRANSFER)
 
 GAP = "gap"
 LOCAL_DEFICIT = "local deficit"

@@ -7,21 +7,19 @@ from dataclasses import asdict, dataclass
 
 import pandas as pd
 
+from medsetu.core.arm import ARMS, GLOBAL_ONLY, TRANSFER, arm_order
 from medsetu.core.sample import GLOBAL, LOCAL
 from medsetu.core.table import conform
 from medsetu.evaluation.delong import CLAIM_SEEDS, estimate_from
 from medsetu.evaluation.interval import Estimate, join_notes
 from medsetu.evaluation.plan import EvaluationPlan
 from medsetu.shift.contrast import (
-    ARMS,
     CONTRASTS,
     GAP,
-    GLOBAL_ONLY,
     LOCAL_DEFICIT,
     NOT_ESTIMABLE,
     RECOVERED,
     SHORTCUT_NOTE,
-    TRANSFER,
     Measured,
     external_contrasts,
     measure,
@@ -156,7 +154,7 @@ class _Frame:
 
 
 def _matrix(sides: Mapping[str, Side], *, frame: _Frame, population: str) -> TransferMatrix:
-    arms = [*ARMS, *sorted({arm for side in sides.values() for arm in side.arms} - set(ARMS))]
+    arms = sorted({arm for side in sides.values() for arm in side.arms} | set(ARMS), key=arm_order)
     cells = [_cell_row(arm, side, frame=frame) for arm in arms for side in sides.values()]
     external = [contrast for name in sides if name.startswith("external") for contrast in external_contrasts(name)]
     measured = [measure(contrast, sides, plan=frame.plan) for contrast in (*CONTRASTS, *external)]

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from medsetu.core.arm import LOCAL_ONLY, TRANSFER
 from medsetu.evaluation.delong import auroc_estimate
 from medsetu.evaluation.interval import Estimate, join_notes
 from medsetu.shift.cohort import Cohort, Films
-from medsetu.shift.contrast import LOCAL_ONLY, TRANSFER
 from medsetu.shift.exchange import Exchange, exchange_rates
 from medsetu.shift.learning_curve import FEWEST_POINTS, LearningCurve, Need, patients_needed
 from medsetu.shift.plan import ShiftPlan

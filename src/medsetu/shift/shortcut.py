@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from medsetu.core.arm import GLOBAL_ONLY, LOCAL_ONLY, TRANSFER
 from medsetu.core.label import check_findings
 from medsetu.core.sample import GLOBAL, LOCAL
 from medsetu.core.table import MANIFEST_COLUMNS, conform, finding_columns
@@ -21,7 +22,6 @@ from medsetu.evaluation.interval import Estimate, Floats, join_notes
 from medsetu.evaluation.kernel import KernelParts, kernel_parts
 from medsetu.evaluation.plan import EvaluationPlan
 from medsetu.shift.climb import climb, covered, ladder_parts
-from medsetu.shift.contrast import GLOBAL_ONLY, LOCAL_ONLY, TRANSFER
 from medsetu.shift.pairing import Side, paired_sides, side_names
 from medsetu.shift.rung import (
     BORDER_RING,

@@ -7,8 +7,9 @@ from typing import Any
 
 import pandas as pd
 
+from medsetu.core.arm import GLOBAL_ONLY
 from medsetu.core.sample import GLOBAL, LOCAL
-from medsetu.shift.contrast import FORGETTING, GAIN_OVER_AS_IS, GAIN_OVER_LOCAL, GAP, GLOBAL_ONLY, LOCAL_DEFICIT, NOT_ESTIMABLE, RECOVERED
+from medsetu.shift.contrast import FORGETTING, GAIN_OVER_AS_IS, GAIN_OVER_LOCAL, GAP, LOCAL_DEFICIT, NOT_ESTIMABLE, RECOVERED
 from medsetu.shift.matrix import TransferMatrix
 from medsetu.shift.shortcut import ladder_verdicts
 
