@@ -63,6 +63,11 @@ MECE_Y, MECE_NBINS = [0, 1, 2, 0], 3
 MECE = {"l1": 0.2, "l2": 0.208167, "max": 0.233333}
 EQMASS_P, EQMASS_Y, EQMASS_NBINS, EQMASS_ECE = [0.1, 0.2, 0.3, 0.6, 0.7, 0.9], [0, 0, 1, 0, 1, 1], 3, 0.1333333
 
+# McNemar: statsmodels 0.15.0
+MCNEMAR_TABLE = [[101, 121], [59, 33]]
+MCNEMAR_CORRECTED, MCNEMAR_UNCORRECTED = (20.672222, 5.450095e-06), (21.355556, 3.815136e-06)
+MCNEMAR_EXACT = ([[10, 5], [15, 12]], 0.0413894653)
+
 
 def ratings(negative: list[int], positive: list[int]) -> tuple[np.ndarray, np.ndarray]:
     """Labels and scores of a table of ratings 1, 2, ..."""
