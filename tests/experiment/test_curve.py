@@ -13,9 +13,9 @@ from medsetu.core.run import RunFolder
 from medsetu.core.table import PREDICTION_COLUMNS, read_table
 from medsetu.experiment import study
 from medsetu.experiment.cell import Cell, assignment_of, thinned_assignment
-from medsetu.experiment.compare import refuse_thinned
 from medsetu.experiment.curve import CURVE_COLUMNS, curve_cells, read_curves
 from medsetu.experiment.evidence import finished_runs
+from medsetu.experiment.outcome import refuse_thinned
 from medsetu.experiment.prepare import manifest_folder
 from medsetu.manifest.frozen import load
 from medsetu.manifest.thin import count_learned

@@ -11,8 +11,8 @@ from fakes.film import SENTINEL
 from medsetu.core.errors import ConfigError, DataError
 from medsetu.core.table import read_table
 from medsetu.experiment import seal
-from medsetu.experiment.compare import compare
 from medsetu.experiment.evidence import finished_runs
+from medsetu.experiment.outcome import write_outcome
 from medsetu.experiment.prepare import manifest_folder
 from medsetu.experiment.seal import UNSEALED, open_test, require_sound
 from medsetu.manifest.frozen import load
@@ -106,7 +106,7 @@ def test_a_deviation_is_named_with_both_values(sealed, compose):
 def test_a_deviation_stands_in_the_report(sealed, compose, tmp_path):
     recipe = build_recipe(compose("study", sealed.runs, "evaluation.margin=0.2"))
     runs = [run for run in finished_runs([sealed.runs / "demo"]) if "transfer" in run.path.name]
-    page = compare(recipe, load(manifest_folder(recipe)), runs, cards=[], folder=tmp_path / "out").report.read_text()
+    page = write_outcome(recipe, load(manifest_folder(recipe)), runs, cards=[], folder=tmp_path / "out").report.read_text()
     assert "Deviations from the sealed plan" in page
     assert all(f"<code>{value}</code>" in page for value in ("0.05", "0.2"))
     assert "evaluation.margin" in page

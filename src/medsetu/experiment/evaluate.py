@@ -17,9 +17,9 @@ from medsetu.core.run import RunFolder, content_key, write_json
 from medsetu.core.sample import EXTERNAL
 from medsetu.core.table import read_table, write_table
 from medsetu.experiment.cell import Cell, score_rows
-from medsetu.experiment.compare import compare, show
 from medsetu.experiment.evidence import finished_runs
 from medsetu.experiment.journal import journal
+from medsetu.experiment.outcome import show, write_outcome
 from medsetu.experiment.prepare import manifest_folder, prepare_recipe
 from medsetu.experiment.stage import StageRecord, trained_network
 from medsetu.manifest.frozen import load
@@ -59,7 +59,7 @@ def main(config: Mapping[str, Any]) -> None:
             runs = [_score_external(recipe, prepared, run, output=output) for run in runs]
         else:
             prepared = load(manifest_folder(recipe))
-        show(compare(recipe, prepared, runs, cards=cards, folder=output))
+        show(write_outcome(recipe, prepared, runs, cards=cards, folder=output))
 
 
 def _recipe_of(runs: Sequence[RunFolder], config: Mapping[str, Any]) -> Recipe:

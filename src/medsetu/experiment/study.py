@@ -10,9 +10,9 @@ from medsetu.core.arm import GLOBAL_ONLY, base_arm
 from medsetu.core.errors import ConfigError
 from medsetu.core.run import RunFolder
 from medsetu.experiment.cell import Cell, cells_of, run_cell
-from medsetu.experiment.compare import compare, show
 from medsetu.experiment.curve import curve_cells, write_curve
 from medsetu.experiment.journal import journal
+from medsetu.experiment.outcome import show, write_outcome
 from medsetu.experiment.prepare import prepare_recipe
 from medsetu.experiment.seal import require_sound
 from medsetu.manifest.prepared import Prepared
@@ -44,7 +44,7 @@ def main(config: Mapping[str, Any]) -> None:
         every = [*cells, *thinned]
         found = _everywhere(every) if launches_elsewhere() else run_cells(recipe, prepared, every)
         runs, fewer = found[: len(cells)], found[len(cells) :]
-        show(compare(recipe, prepared, runs, cards=cards, folder=folder, verb="study"))
+        show(write_outcome(recipe, prepared, runs, cards=cards, folder=folder, verb="study"))
         if fewer:
             write_curve(recipe, prepared, found, folder=folder)
 

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from medsetu.experiment.cell import cells_of
-from medsetu.experiment.compare import compare, show
 from medsetu.experiment.journal import journal
+from medsetu.experiment.outcome import show, write_outcome
 from medsetu.experiment.prepare import prepare_recipe
 from medsetu.experiment.seal import require_sound
 from medsetu.experiment.study import run_cells
@@ -32,4 +32,4 @@ def main(config: Mapping[str, Any]) -> None:
         prepared = prepare_recipe(recipe)
         require_sound(recipe, prepared)
         cells = cells_of(recipe, prepared, arms=[arm], seeds=[seed], fold=None if fold is None else int(fold))
-        show(compare(recipe, prepared, run_cells(recipe, prepared, cells), cards=cards, folder=folder, verb="train"))
+        show(write_outcome(recipe, prepared, run_cells(recipe, prepared, cells), cards=cards, folder=folder, verb="train"))

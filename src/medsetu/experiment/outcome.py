@@ -28,7 +28,7 @@ from medsetu.shift.summary import summarise
 log = logging.getLogger(__name__)
 
 
-def compare(
+def write_outcome(
     recipe: Recipe, prepared: Prepared, runs: Sequence[RunFolder], *, cards: Sequence[Card], folder: Path, verb: str = "evaluate"
 ) -> Comparison:
     """Evaluate runs together and write ``predictions``, ``results``, the matrix, the ladder and ``report.html``.

@@ -10,8 +10,8 @@ import pytest
 from medsetu.core.errors import ConfigError, DataError
 from medsetu.core.run import RunFolder
 from medsetu.core.table import read_table, write_table
-from medsetu.experiment.compare import compare, labels_used
 from medsetu.experiment.evidence import finished_runs
+from medsetu.experiment.outcome import labels_used, write_outcome
 from medsetu.experiment.prepare import manifest_folder
 from medsetu.manifest.frozen import load
 from medsetu.recipe.recipe import build_recipe
@@ -27,7 +27,7 @@ def evaluated(copied, tmp_path):
 
     def again(change):
         write_table(table.assign(score=change(table["score"])), run.predictions)
-        return compare(recipe, prepared, [run], cards=[], folder=tmp_path / "again")
+        return write_outcome(recipe, prepared, [run], cards=[], folder=tmp_path / "again")
 
     return again
 
@@ -76,7 +76,7 @@ def test_changed_predictions_are_refused(copied, tmp_path):
     run.predictions.write_bytes(run.predictions.read_bytes()[:-1])
     recipe = build_recipe(copied.config)
     with pytest.raises(DataError, match="SHA-256"):
-        compare(recipe, load(manifest_folder(recipe)), [run], cards=[], folder=tmp_path / "again")
+        write_outcome(recipe, load(manifest_folder(recipe)), [run], cards=[], folder=tmp_path / "again")
 
 
 def test_runs_are_found_in_a_run_folder_and_in_a_folder_of_runs(finished, tmp_path):
