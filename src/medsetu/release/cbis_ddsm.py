@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""CBIS-DDSM, digitised mammograms with proven pathology (Lee et al., Sci Data 2017;4:170177)."""
+
+import csv
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+import pandas as pd
+
+from medsetu.core.errors import DataError
+from medsetu.core.label import NEGATIVE, POSITIVE
+from medsetu.core.sample import pseudonym
+from medsetu.release.base import ReleaseIndex, finish_index, image_files, require_file, require_folder
+
+LABEL_FILES = {(kind, split): f"{kind}_case_description_{split}_set.csv" for kind in ("mass", "calc") for split in ("train", "test")}
+FILMS = "CBIS-DDSM"
+_PATHOLOGY = {"MALIGNANT": POSITIVE, "BENIGN": NEGATIVE, "BENIGN_WITHOUT_CALLBACK": NEGATIVE}
+_COLUMNS = ("patient_id", "left or right breast", "image view", "pathology", "image file path")
+
+
+@dataclass
+class _Film:
+    """What the rows of one film say together."""
+
+    folder: str
+    patient: str
+    side: str
+    view: str
+    malignant: float = NEGATIVE
+    splits: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True)
+class CbisDdsm:
+    """CBIS-DDSM as downloaded: four lists, and ``CBIS-DDSM/Mass-Training_P_00001_LEFT_CC/<study>/<series>/1-1.dcm``.
+
+    Attributes:
+        root: Folder that holds the lists and ``CBIS-DDSM``.
+        name: Name of the release in tables.
+    """
+
+    root: Path
+    name: str = "cbis_ddsm"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "root", Path(self.root))
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """Malignant lesion, proven; every film has a lesion, so there are no normal ones."""
+        return ("malignant",)
+
+    def index(self) -> ReleaseIndex:
+        """Join the lists and the whole films by the folder of the film; crops and masks are left out.
+
+        A film with several lesions is malignant if any of them is. The official split is used only for patients who stand on one side of
+        it: the lists of masses and of calcifications were split apart, so a woman may be in the training part of one and the test of the
+        other.
+
+        Returns:
+            The index; films without file, and files without row, are listed as excluded.
+
+        Raises:
+            DataError: A list or the folder is missing, a column is missing, or a pathology is none of the release.
+        """
+        require_folder(self.root / FILMS, release=self.name)
+        films = self._listed()
+        files = self._files()
+        excluded = [(f"{FILMS}/{folder}", "row without image") for folder in films if folder not in files]
+        excluded += [(path, "image without row") for folder, path in files.items() if folder not in films]
+        present = [film for folder, film in films.items() if folder in files]
+        sides: dict[str, set[str]] = {}
+        for film in films.values():
+            sides.setdefault(film.patient, set()).update(film.splits)
+        rows = [
+            {
+                "path": files[film.folder],
+                "patient_id": pseudonym(self.name, film.patient),
+                "view": film.view,
+                "laterality": film.side,
+                "official_split": next(iter(sides[film.patient])) if len(sides[film.patient]) == 1 else "",
+                "malignant": film.malignant,
+            }
+            for film in present
+        ]
+        astride = sum(len(found) > 1 for found in sides.values())
+        return finish_index(
+            pd.DataFrame(rows, columns=["path", "patient_id", "view", "laterality", "official_split", "malignant"]).assign(
+                country="USA", modality="MG"
+            ),
+            release=self.name,
+            root=self.root,
+            findings=self.findings,
+            excluded=excluded,
+            notes=[
+                "No normal films: every film has a lesion",
+                f"{astride} patients stand on both sides of the official lists: no split for them",
+            ],
+        )
+
+    def _listed(self) -> dict[str, _Film]:
+        found: dict[str, _Film] = {}
+        for (_, split), name in LABEL_FILES.items():
+            path = require_file(self.root / name, release=self.name)
+            for row in _read(path):
+                folder = PurePosixPath(row["image file path"].replace("\n", "").strip().strip('"')).parts[0]
+                side = row["left or right breast"].strip()[:1].upper()
+                film = found.setdefault(folder, _Film(folder, row["patient_id"].strip(), side, row["image view"].strip().upper()))
+                film.splits.add(split)
+                film.malignant = max(film.malignant, _pathology(row["pathology"], path))
+        return found
+
+    def _files(self) -> dict[str, str]:
+        """Whole films by folder: the folders of crops and masks end in the number of the lesion, those of films in the view."""
+        found: dict[str, str] = {}
+        for path in image_files(self.root, below=FILMS, suffixes=(".dcm",)):
+            folder = PurePosixPath(path).parts[1]
+            if folder.upper().endswith(("_CC", "_MLO")):
+                found.setdefault(folder, path)
+        return found
+
+
+def _read(path: Path) -> Iterator[Mapping[str, str]]:
+    with path.open(newline="", encoding="utf-8-sig") as stream:
+        rows = csv.DictReader(stream)
+        missing = [name for name in _COLUMNS if name not in (rows.fieldnames or [])]
+        if missing:
+            raise DataError(what=f"Column '{missing[0]}' is missing", where=str(path), remedy="Use the list as published")
+        yield from rows
+
+
+def _pathology(text: str, path: Path) -> float:
+    value = _PATHOLOGY.get(text.strip().upper())
+    if value is None:
+        raise DataError(what="A pathology is none of the release's three words", where=str(path), remedy="Use the list as published")
+    return value

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""mini-MIAS mammograms (Suckling et al., Digital Mammography 1994; doi:10.17863/CAM.105113)."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import pandas as pd
+
+from medsetu.core.errors import DataError
+from medsetu.core.label import NEGATIVE, POSITIVE
+from medsetu.core.sample import pseudonym
+from medsetu.release.base import ReleaseIndex, finish_index, image_files, require_file
+
+LABEL_FILE = "Info.txt"
+_ROW = re.compile(r"^(?P<film>mdb\d+)\s+(?P<tissue>[FGD])\s+(?P<kind>[A-Z]+)\s*(?P<severity>[BM])?\b")
+
+
+@dataclass(frozen=True)
+class MiniMias:
+    """The films as downloaded: ``mdb001.pgm`` to ``mdb322.pgm`` and ``Info.txt`` in one folder.
+
+    Attributes:
+        root: The folder.
+        name: Name of the release in tables.
+    """
+
+    root: Path
+    name: str = "mini_mias"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "root", Path(self.root))
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """Malignant lesion, and any lesion."""
+        return ("malignant", "abnormal")
+
+    def index(self) -> ReleaseIndex:
+        """Join the list of lesions and the films by name; a film with several rows has what any of them says.
+
+        Films 2k - 1 and 2k show both breasts of one woman. The side stays unknown: the list and later descriptions of the release
+        contradict each other about which number is left.
+
+        Returns:
+            The index; films without row and rows without film are listed as excluded.
+
+        Raises:
+            DataError: The list is missing or holds no row of the release.
+        """
+        rows = self._rows()
+        files = {PurePosixPath(path).stem.lower(): path for path in image_files(self.root, suffixes=(".pgm",))}
+        excluded = [(f"{film}.pgm", "row without image") for film in rows if film not in files]
+        excluded += [(path, "image without row") for film, path in files.items() if film not in rows]
+        found = [
+            {
+                "path": path,
+                "patient_id": pseudonym(self.name, str((int(film[3:]) + 1) // 2)),
+                "abnormal": POSITIVE if any(kind != "NORM" for kind, _ in rows[film]) else NEGATIVE,
+                "malignant": POSITIVE if any(severity == "M" for _, severity in rows[film]) else NEGATIVE,
+            }
+            for film, path in files.items()
+            if film in rows
+        ]
+        return finish_index(
+            pd.DataFrame(found, columns=["path", "patient_id", "malignant", "abnormal"]).assign(country="GBR", modality="MG", view="MLO"),
+            release=self.name,
+            root=self.root,
+            findings=self.findings,
+            excluded=excluded,
+            notes=["Two films are one woman, by their numbers", "Digitised films, grey values stretched for distribution"],
+        )
+
+    def _rows(self) -> dict[str, list[tuple[str, str]]]:
+        path = require_file(self.root / LABEL_FILE, release=self.name)
+        found: dict[str, list[tuple[str, str]]] = {}
+        for line in path.read_text(encoding="latin-1").splitlines():
+            match = _ROW.match(line)
+            if match:
+                found.setdefault(match["film"].lower(), []).append((match["kind"], match["severity"] or ""))
+        if not found:
+            raise DataError(what="No row names a film", where=str(path), remedy="Use Info.txt as published")
+        return found

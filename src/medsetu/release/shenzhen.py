@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""NLM Shenzhen tuberculosis films (Jaeger et al., Quant Imaging Med Surg 2014;4:475-477)."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import pandas as pd
+
+from medsetu.core.sample import pseudonym
+from medsetu.reader.note import LABEL_OF_SUFFIX, read_reading
+from medsetu.release.base import ReleaseIndex, finish_index, image_files, require_folder
+
+FOLDER = "ChinaSet_AllFiles"
+_NAME = re.compile(r"^CHNCXR_(?P<number>\d+)_(?P<label>[01])$", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Shenzhen:
+    """The Shenzhen films as downloaded: ``ChinaSet_AllFiles/CXR_png/CHNCXR_0001_0.png`` and ``ClinicalReadings/CHNCXR_0001_0.txt``.
+
+    Attributes:
+        root: Folder that holds ``ChinaSet_AllFiles``.
+        name: Name of the release in tables.
+    """
+
+    root: Path
+    name: str = "shenzhen"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "root", Path(self.root))
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """Tuberculosis, by the last digit of the file name."""
+        return ("tuberculosis",)
+
+    def index(self) -> ReleaseIndex:
+        """List the films; one film is one patient, as the release says. Sex and age come from the readings, unknown where there is none.
+
+        Returns:
+            The index; files with other names are listed as excluded.
+
+        Raises:
+            DataError: The folder is missing, or no file has the name of a film.
+        """
+        require_folder(self.root / FOLDER / "CXR_png", release=self.name)
+        rows, excluded = [], []
+        for path in image_files(self.root, below=f"{FOLDER}/CXR_png", suffixes=(".png",)):
+            match = _NAME.match(PurePosixPath(path).stem)
+            if match is None:
+                excluded.append((path, "file name says neither normal nor tuberculosis"))
+                continue
+            sex, age = read_reading(self.root / FOLDER / "ClinicalReadings" / f"{PurePosixPath(path).stem}.txt")
+            rows.append((path, pseudonym(self.name, match["number"]), sex, age, LABEL_OF_SUFFIX[match["label"]]))
+        frame = pd.DataFrame(rows, columns=["path", "patient_id", "sex", "age_years", "tuberculosis"])
+        return finish_index(
+            frame.assign(site="Shenzhen No. 3 People's Hospital", country="CHN", modality="CR", view=""),
+            release=self.name,
+            root=self.root,
+            findings=self.findings,
+            excluded=excluded,
+            notes=[
+                "It holds children",
+                "TBX11K and the TB Chest Radiography Database contain these films",
+            ],
+        )
