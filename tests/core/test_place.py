@@ -2,6 +2,8 @@
 """The configuration is found in a checkout and in a wheel, and its absence is said."""
 
 import re
+import shutil
+from pathlib import Path
 
 import pytest
 
@@ -34,3 +36,17 @@ def test_a_checkout_knows_its_revision_and_a_wheel_has_none(tmp_path, monkeypatc
     assert re.fullmatch(r"|[0-9a-f]{40}(-dirty)?", code_revision())
     monkeypatch.setattr(place, "_PACKAGE", tmp_path / "src" / "medsetu")
     assert code_revision() == ""
+
+
+def test_the_hash_of_the_sources_knows_every_file(monkeypatch, tmp_path):
+    before = place.source_hash()
+    assert len(before) == 64
+    copy = shutil.copytree(Path(place.__file__).parents[1], tmp_path / "src" / "medsetu", ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(place, "_PACKAGE", copy)
+    place.source_hash.cache_clear()
+    assert place.source_hash() == before
+    assert place.lock_hash() == ""  # a wheel carries no lock
+    (copy / "core" / "place.py").write_text("# other\n")
+    place.source_hash.cache_clear()
+    assert place.source_hash() != before
+    place.source_hash.cache_clear()

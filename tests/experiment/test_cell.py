@@ -13,7 +13,8 @@ from medsetu.core.run import RunFolder
 from medsetu.core.table import PREDICTION_COLUMNS
 from medsetu.experiment import cell as cells
 from medsetu.experiment import stage
-from medsetu.experiment.cell import Cell, assignment_of, cells_of, run_cell, score_rows
+from medsetu.experiment.cell import run_cell, score_rows
+from medsetu.experiment.design import Cell
 from medsetu.experiment.prepare import manifest_folder
 from medsetu.manifest.frozen import load
 from medsetu.manifest.prepared import Prepared
@@ -30,46 +31,6 @@ def recipe(finished):
 @pytest.fixture(scope="module")
 def prepared(recipe):
     return load(manifest_folder(recipe))
-
-
-def folded(manifest, *, folds=2, repeats=2):
-    """Two films on the global side, four cross-fitted ones on the local side."""
-    fixed = [("g0", "global", -1, -1, "train"), ("g1", "global", -1, -1, "test")]
-    crossed = [
-        (f"l{film}", "local", repeat, fold, "test" if (film + repeat) % folds == fold else "train")
-        for repeat in range(repeats)
-        for fold in range(folds)
-        for film in range(4)
-    ]
-    splits = pd.DataFrame(fixed + crossed, columns=["sample_id", "domain", "repeat", "fold", "split"])
-    rows = pd.DataFrame({"sample_id": ["g0", "g1", "l0", "l1", "l2", "l3"], "split": ["train", "test", *["crossfit"] * 4]})
-    empty = pd.DataFrame()
-    return Prepared(manifest=rows, splits=splits, quarantine=empty, excluded=empty, duplicates=empty, fingerprint="", facts={})
-
-
-def test_global_only_comes_first_because_transfer_starts_from_it(recipe, prepared):
-    names = [cell.name for cell in cells_of(recipe, prepared, arms=ARMS, seeds=[3, 1])]
-    assert names[:2] == ["global-only-s3", "global-only-s1"]
-    assert sorted(names[2:]) == ["local-only-s1", "local-only-s3", "transfer-s1", "transfer-s3"]
-
-
-def test_arms_that_learn_from_a_crossfitted_side_have_a_cell_per_fold(recipe, prepared):
-    names = [cell.name for cell in cells_of(recipe, folded(prepared.manifest), arms=ARMS, seeds=[0])]
-    assert names == ["global-only-s0", "transfer-s0-f0", "transfer-s0-f1", "local-only-s0-f0", "local-only-s0-f1"]
-    assert [cell.name for cell in cells_of(recipe, folded(prepared.manifest), arms=["transfer"], seeds=[0], fold=1)] == ["transfer-s0-f1"]
-
-
-def test_the_repeat_follows_the_seed(prepared):
-    both = folded(prepared.manifest)
-    first, second, third = (assignment_of(both, Cell("transfer", seed, 0)) for seed in range(3))
-    assert first["l0"] == "test"
-    assert second["l0"] == "train"
-    pd.testing.assert_series_equal(first, third)
-
-
-def test_a_crossfitted_side_that_teaches_nothing_is_test_altogether(prepared):
-    assignment = assignment_of(folded(prepared.manifest), Cell("global-only", 0))
-    assert assignment.to_dict() == {"g0": "train", "g1": "test", "l0": "test", "l1": "test", "l2": "test", "l3": "test"}
 
 
 def test_damaged_predictions_are_made_again_without_training(copied, monkeypatch):

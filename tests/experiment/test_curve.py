@@ -12,8 +12,8 @@ from medsetu.core.errors import ConfigError
 from medsetu.core.run import RunFolder
 from medsetu.core.table import PREDICTION_COLUMNS, read_table
 from medsetu.experiment import study
-from medsetu.experiment.cell import Cell, assignment_of, thinned_assignment
 from medsetu.experiment.curve import CURVE_COLUMNS, curve_cells, read_curves
+from medsetu.experiment.design import Cell, assignment_of, thinned_assignment
 from medsetu.experiment.evidence import finished_runs
 from medsetu.experiment.outcome import refuse_thinned
 from medsetu.experiment.prepare import manifest_folder

@@ -5,7 +5,7 @@ import pytest
 
 from experiment.conftest import run_study
 from medsetu.experiment import stage
-from medsetu.experiment.cell import Cell, assignment_of
+from medsetu.experiment.design import Cell, assignment_of
 from medsetu.experiment.prepare import manifest_folder
 from medsetu.manifest.frozen import load
 from medsetu.recipe.recipe import build_recipe

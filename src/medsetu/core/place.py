@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where the house keeps its configuration (beside the package in a wheel, at the top of a checkout), and which revision it is."""
 
+import hashlib
 import subprocess
+from functools import cache
 from pathlib import Path
 
 from medsetu.core.errors import ResourceError
@@ -46,3 +48,22 @@ def code_revision() -> str:
     command = ["git", "-C", str(top), "describe", "--always", "--dirty", "--abbrev=40"]
     found = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - a fixed command
     return found.stdout.strip()
+
+
+@cache
+def source_hash() -> str:
+    """Hash the source files of this copy of medsetu: equal for a checkout and a wheel of one revision, and it knows uncommitted changes.
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(_PACKAGE.rglob("*.py")):
+        digest.update(f"{path.relative_to(_PACKAGE).as_posix()}\x1f".encode() + path.read_bytes() + b"\x1e")
+    return digest.hexdigest()
+
+
+def lock_hash() -> str:
+    """Hash ``requirements.lock`` of the checkout; empty for an installed wheel, which carries none."""
+    lock = _PACKAGE.parents[1] / "requirements.lock"
+    return hashlib.sha256(lock.read_bytes()).hexdigest() if lock.is_file() else ""

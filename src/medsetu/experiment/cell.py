@@ -4,12 +4,7 @@
 import io
 import json
 import logging
-import os
-import platform
-import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
-from importlib.metadata import distributions
 from typing import Any
 
 import numpy as np
@@ -17,122 +12,21 @@ import pandas as pd
 import torch
 import yaml
 
-from medsetu import __version__
 from medsetu.backbone.network import Network
-from medsetu.core.arm import VARIANT
-from medsetu.core.errors import ConfigError
-from medsetu.core.place import code_revision
 from medsetu.core.run import RunFolder, atomic_write, content_key, sha256_file, write_json
-from medsetu.core.sample import LOCAL
 from medsetu.core.table import PREDICTION_COLUMNS, conform, write_table
 from medsetu.data.datamodule import prediction_loader
+from medsetu.experiment.design import CURVE, Cell, split_hash, thinned_assignment
+from medsetu.experiment.record import environment, machine, part_hashes
 from medsetu.experiment.stage import StageRecord, run_stage, trained_network
 from medsetu.manifest.leakage import check_overlap
 from medsetu.manifest.prepared import Prepared
-from medsetu.manifest.split import cell as split_cell
-from medsetu.manifest.thin import thin
 from medsetu.recipe.recipe import Recipe
 from medsetu.training.hardware import Hardware, detect
 from medsetu.training.prediction import Scores, predict
 
 log = logging.getLogger(__name__)
-CURVE = "curve"  # folder below the recipe's for runs with fewer local patients: ordinary comparisons do not look there
-THINNED = "@"  # between an arm and the share of the local patients it was trained with
 GROUP_COLUMNS = ("site", "sex", "age_years", "view", "device", "release", "seen")
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One arm, seed and fold.
-
-    Attributes:
-        arm: global-only, local-only or transfer, or a variant of one of them such as ``transfer:lora``.
-        seed: Seed of the run; the repeat of a cross-fitted side is ``seed`` modulo the number of repeats.
-        fold: Fold of the cross-fitted local side; -1 when the arm does not learn from a cross-fitted side.
-        local_share: Share of the local training and validation patients that are kept, in (0, 1), for learning curves; None: all.
-    """
-
-    arm: str
-    seed: int
-    fold: int = -1
-    local_share: float | None = None
-
-    @property
-    def label(self) -> str:
-        """Name of the arm in tables: that of a thinned arm carries its share, so that no comparison takes it for the arm itself."""
-        return thinned_arm(self.arm, self.local_share)
-
-    @property
-    def name(self) -> str:
-        """Name of the run, for folders and tables; a colon is no part of a folder's name everywhere."""
-        return f"{self.label.replace(VARIANT, '.')}-s{self.seed}" + (f"-f{self.fold}" if self.fold >= 0 else "")
-
-
-def thinned_arm(arm: str, local_share: float | None) -> str:
-    """Name an arm that was trained with a share of the local patients.
-
-    Example:
-        >>> thinned_arm("transfer", 0.25), thinned_arm("transfer", None)
-        ('transfer@0.25', 'transfer')
-    """
-    return arm if local_share is None else f"{arm}{THINNED}{local_share:g}"
-
-
-def cells_of(recipe: Recipe, prepared: Prepared, *, arms: Sequence[str], seeds: Sequence[int], fold: int | None = None) -> list[Cell]:
-    """List the cells of arms and seeds, the global-only ones first because transfer starts from them.
-
-    Args:
-        recipe: The recipe.
-        prepared: Manifest and splits.
-        arms: Arms to run.
-        seeds: Seeds to run.
-        fold: One fold of a cross-fitted side; all when None.
-
-    Returns:
-        The cells in the order in which they should run.
-
-    Raises:
-        ConfigError: There is no such fold.
-    """
-    folds = sorted(set(prepared.splits.loc[prepared.splits["domain"] == LOCAL, "fold"]) - {-1})
-    result = []
-    for arm in sorted(arms, key=recipe.uses_local):
-        own = folds if recipe.uses_local(arm) else []
-        if fold is not None and fold not in own:
-            raise ConfigError(
-                what=f"Arm '{arm}' has no fold {fold}",
-                where="Key fold",
-                remedy=f"It has {f'folds 0 to {own[-1]}' if own else 'no folds: use fold=null'}",
-            )
-        chosen = own if fold is None else [fold]
-        chosen = chosen or [-1]
-        result += [Cell(arm, seed, index) for seed in seeds for index in chosen]
-    return result
-
-
-def assignment_of(prepared: Prepared, cell: Cell) -> "pd.Series[str]":
-    """Say on which side of the split each sample stands for this cell.
-
-    A cross-fitted side that the arm does not learn from is test altogether.
-
-    Returns:
-        Series sample_id -> split.
-    """
-    repeats = int(prepared.splits["repeat"].max()) + 1
-    assignment = split_cell(prepared.splits, repeat=cell.seed % repeats if repeats > 0 else -1, fold=cell.fold)
-    untouched = prepared.manifest.loc[prepared.manifest["split"] == "crossfit", "sample_id"]
-    missing = untouched[~untouched.isin(assignment.index)]
-    result: pd.Series[str] = pd.concat([assignment, pd.Series("test", index=pd.Index(missing), dtype=assignment.dtype)])
-    return result
-
-
-def thinned_assignment(recipe: Recipe, prepared: Prepared, cell: Cell) -> "pd.Series[str]":
-    """Leave out the local patients that a cell with a share may not learn from: all arms of one seed and fold keep the same ones."""
-    assignment = assignment_of(prepared, cell)
-    if cell.local_share is None:
-        return assignment
-    seed, finding = f"{recipe.split_seed}/{cell.seed}/{cell.fold}", recipe.evaluation.primary
-    return thin(prepared.manifest, assignment, domain=LOCAL, share=cell.local_share, finding=finding, seed=seed)
 
 
 def run_cell(recipe: Recipe, prepared: Prepared, cell: Cell) -> RunFolder:
@@ -197,8 +91,10 @@ def _write_run(
     predictions, scores = score_rows(network, rows, recipe=recipe, cell=cell, run=run.path.name, device=hardware.device)
     write_table(predictions, run.predictions)
     _write_features(run, scores)
-    write_json(run.provenance, provenance(recipe, prepared, cell, records=records, hardware=hardware))
-    write_json(run.done, {"predictions": sha256_file(run.predictions)})
+    facts = provenance(recipe, prepared, cell, records=records, hardware=hardware)
+    write_json(run.provenance, {**facts, "splits": split_hash(assignment)})
+    parts = [run.recipe, run.provenance, *sorted(run.checkpoints.glob("*.safetensors")), run.predictions, run.features]
+    write_json(run.done, {"predictions": sha256_file(run.predictions), "files": part_hashes(run.path, parts)})
 
 
 def score_rows(
@@ -263,40 +159,16 @@ def provenance(recipe: Recipe, prepared: Prepared, cell: Cell, *, records: Seque
         for side, count in record.facts["labels_spent"].items():
             spent[side] = spent.get(side, 0) + int(count)
     return {
-        "medsetu": __version__,
-        "git": code_revision(),
         "recipe": recipe.name,
         **_identity(cell),
         "manifest": prepared.fingerprint,
         "labels_spent": spent,
         "stages": [{"name": record.name, "key": record.key, **record.facts} for record in records],
-        "hardware": {
-            "accelerator": hardware.accelerator,
-            "precision": hardware.precision,
-            "cores": os.cpu_count(),
-            "machine": platform.machine(),
-        },
-        "python": sys.version.split()[0],
-        "packages": {name: version for name, version in sorted((dist.name, dist.version) for dist in distributions()) if name in _PACKAGES},
+        "hardware": {"accelerator": hardware.accelerator, "precision": hardware.precision, "threads": torch.get_num_threads()} | machine(),
+        **environment(),
     }
 
 
 def _identity(cell: Cell) -> dict[str, Any]:
     share = {} if cell.local_share is None else {"local_share": cell.local_share}
     return {"arm": cell.arm, "seed": cell.seed, "fold": cell.fold, **share}
-
-
-_PACKAGES = {
-    "torch",
-    "torchvision",
-    "monai",
-    "pytorch-lightning",
-    "timm",
-    "numpy",
-    "scipy",
-    "pandas",
-    "pydicom",
-    "hydra-core",
-    "safetensors",
-    "wandb",
-}

@@ -17,7 +17,7 @@ from medsetu.core.sample import LOCAL
 from medsetu.core.table import conform, read_table, write_table
 from medsetu.evaluation.delong import auroc_estimate
 from medsetu.evaluation.score import score_matrix
-from medsetu.experiment.cell import Cell, cells_of, thinned_arm, thinned_assignment
+from medsetu.experiment.design import Cell, cells_of, thinned_arm, thinned_assignment
 from medsetu.manifest.ledger import ledger_path, record_opening
 from medsetu.manifest.prepared import Prepared
 from medsetu.manifest.thin import count_learned

@@ -16,7 +16,8 @@ from medsetu.core.errors import ConfigError, DataError, LeakageError
 from medsetu.core.run import RunFolder, content_key, write_json
 from medsetu.core.sample import EXTERNAL
 from medsetu.core.table import read_table, write_table
-from medsetu.experiment.cell import Cell, score_rows
+from medsetu.experiment.cell import score_rows
+from medsetu.experiment.design import Cell
 from medsetu.experiment.evidence import finished_runs
 from medsetu.experiment.journal import journal
 from medsetu.experiment.outcome import show, write_outcome

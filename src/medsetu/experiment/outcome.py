@@ -15,7 +15,7 @@ from medsetu.core.run import RunFolder
 from medsetu.core.sample import LOCAL
 from medsetu.core.table import RESULT_COLUMNS, conform, read_table, write_table
 from medsetu.evaluation.evaluate import evaluate_predictions
-from medsetu.experiment.cell import THINNED
+from medsetu.experiment.design import THINNED
 from medsetu.experiment.document import Comparison, write_report
 from medsetu.experiment.seal import open_test
 from medsetu.manifest.prepared import Prepared

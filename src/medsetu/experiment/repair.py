@@ -18,7 +18,8 @@ from medsetu.core.sample import GLOBAL, LOCAL
 from medsetu.data.datamodule import prediction_loader
 from medsetu.data.intensity import Intensity
 from medsetu.data.loader import Batch, normalise
-from medsetu.experiment.cell import Cell, assignment_of, to_predictions
+from medsetu.experiment.cell import to_predictions
+from medsetu.experiment.design import Cell, assignment_of
 from medsetu.experiment.stage import StageRecord, trained_network
 from medsetu.manifest.leakage import check_overlap
 from medsetu.manifest.prepared import Prepared

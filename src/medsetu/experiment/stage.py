@@ -56,10 +56,10 @@ class StageRecord:
         return self.folder / self.file
 
 
-def stage_key(
+def stage_parts(
     recipe: Recipe, name: str, *, rows: pd.DataFrame, seed: int, weights: str, previous: StageRecord | None, hardware: Hardware
-) -> str:
-    """Name a stage by everything that could change its weights.
+) -> dict[str, Any]:
+    """List everything that could change the weights of a stage.
 
     Args:
         recipe: The recipe.
@@ -71,24 +71,22 @@ def stage_key(
         hardware: Accelerator and precision.
 
     Returns:
-        16 hexadecimal digits.
+        Plain data by part. The stage is named by the hash of it all; a stage that comes out otherwise can say which part differed.
     """
     raw, trainer = recipe.raw, recipe.trainer
-    return content_key(
-        {
-            "schema": _SCHEMA,
-            "version": __version__,
-            "stage": raw["stages"][name],
-            "data": {name: value for name, value in raw["data"].items() if name not in DATA_SPEED},
-            "backbone": raw["backbone"],
-            "weights": weights,
-            "rows": content_key(rows.sort_values("sample_id").astype(str).to_numpy().tolist(), length=64),
-            "seed": seed,
-            "previous": None if previous is None else previous.key,
-            "hardware": asdict(hardware),
-            "trainer": [trainer.deterministic, trainer.limit_batches, trainer.compile, dict(trainer.extra)],
-        }
-    )
+    return {
+        "schema": _SCHEMA,
+        "version": __version__,
+        "stage": raw["stages"][name],
+        "data": {name: value for name, value in raw["data"].items() if name not in DATA_SPEED},
+        "backbone": raw["backbone"],
+        "weights": weights,
+        "rows": content_key(rows.sort_values("sample_id").astype(str).to_numpy().tolist(), length=64),
+        "seed": seed,
+        "previous": None if previous is None else previous.key,
+        "hardware": asdict(hardware),
+        "trainer": [trainer.deterministic, trainer.limit_batches, trainer.compile, dict(trainer.extra)],
+    }
 
 
 def run_stage(  # one seam between recipe, data and training
@@ -128,7 +126,8 @@ def run_stage(  # one seam between recipe, data and training
         seed=seed,
     )
     rows, weights = _rows(data, plan, assignment), network.weights.sha256
-    key = stage_key(recipe, name, rows=rows, seed=seed, weights=weights, previous=previous, hardware=hardware)
+    parts = stage_parts(recipe, name, rows=rows, seed=seed, weights=weights, previous=previous, hardware=hardware)
+    key = content_key(parts)
     met = sorted({*map(str, data.train_rows["release"]), *map(str, data.met_rows["release"])})
     network.weights = replace(network.weights, trained_on=tuple(dict.fromkeys([*network.weights.trained_on, *met])))
     folder = recipe.paths["runs"] / "stages" / f"{name}-{key}"
@@ -149,7 +148,9 @@ def run_stage(  # one seam between recipe, data and training
             done = _record(folder, plan, result, data=data, hardware=hardware, previous=previous)
         else:
             log.info("Stage %s is finished already and is reused", name)
-    return StageRecord(name, key, folder, tuple(plan.findings), done)
+    return StageRecord(
+        name, key, folder, tuple(plan.findings), {**done, "parts": {part: content_key(value) for part, value in parts.items()}}
+    )
 
 
 def _deciding(data: StageDataModule, plan: StagePlan) -> pd.DataFrame:

@@ -9,8 +9,9 @@ from typing import Any
 from medsetu.core.arm import GLOBAL_ONLY, base_arm
 from medsetu.core.errors import ConfigError
 from medsetu.core.run import RunFolder
-from medsetu.experiment.cell import Cell, cells_of, run_cell
+from medsetu.experiment.cell import run_cell
 from medsetu.experiment.curve import curve_cells, write_curve
+from medsetu.experiment.design import Cell, cells_of
 from medsetu.experiment.journal import journal
 from medsetu.experiment.outcome import show, write_outcome
 from medsetu.experiment.prepare import prepare_recipe

@@ -4,7 +4,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from medsetu.experiment.cell import cells_of
+from medsetu.experiment.design import cells_of
 from medsetu.experiment.journal import journal
 from medsetu.experiment.outcome import show, write_outcome
 from medsetu.experiment.prepare import prepare_recipe
