@@ -35,6 +35,16 @@ def test_every_switch_steps(tmp_path: Path, plan: StagePlan, change: dict[str, f
     assert run(tmp_path, plan=replace(plan, epochs=1, **change)).epochs_run == 1
 
 
+def test_what_a_stage_costs_is_counted(tmp_path: Path, plan: StagePlan) -> None:
+    short = replace(plan, epochs=1)
+    full, probe = run(tmp_path / "full", plan=short), run(tmp_path / "probe", plan=replace(short, tuning=LinearProbe()))
+    head = sum(part.numel() for part in small_network().head.parameters())
+    everything = sum(part.numel() for part in small_network().parameters())
+    assert (full.parameters_trained, full.parameters_total) == (everything, everything)
+    assert (probe.parameters_trained, probe.parameters_total) == (head, everything)
+    assert probe.peak_memory_bytes > 10_000_000  # no process with torch is smaller
+
+
 def test_bfloat16_and_float32_agree(tmp_path: Path, plan: StagePlan) -> None:
     from medsetu.training.hardware import Hardware
 

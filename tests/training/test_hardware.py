@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
+from pathlib import Path
+
 import pytest
 import torch
 
 from medsetu.core.errors import ConfigError, ResourceError
-from medsetu.training.hardware import detect
+from medsetu.training.hardware import Hardware, detect, forget_peak, peak_memory
 
 
 def test_float32_is_always_available_on_a_cpu() -> None:
@@ -25,3 +27,11 @@ def test_refuses_what_it_does_not_know(settings: dict[str, str]) -> None:
 def test_a_missing_gpu_is_a_resource_error() -> None:
     with pytest.raises(ResourceError, match="No CUDA device"):
         detect(accelerator="gpu")
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="the kernel of this machine does not tell")
+def test_the_peak_of_memory_is_what_the_kernel_says_in_bytes() -> None:
+    cpu = Hardware("cpu", "32-true")
+    forget_peak(cpu)
+    lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    assert peak_memory(cpu) == pytest.approx(int(lines["VmHWM"].split()[0]) * 1024, rel=0.05)

@@ -20,7 +20,7 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 from torch import Tensor
 
 from medsetu.backbone.network import Network
-from medsetu.training.hardware import Hardware
+from medsetu.training.hardware import Hardware, forget_peak, peak_memory
 from medsetu.training.loss import prevalence_weight
 from medsetu.training.module import StageModule
 from medsetu.training.plan import MONITORS, StagePlan
@@ -62,6 +62,9 @@ class StageResult:
         epochs_run: Epochs trained before the end or the early stop.
         seconds: Wall time of this process, training and validation.
         images_per_s: Training images per second of wall time, validation included; NaN after a resume.
+        parameters_trained: Numbers of the network that moved at any time of the stage.
+        parameters_total: Numbers of the network as it was trained, adapters included.
+        peak_memory_bytes: See ``peak_memory``.
     """
 
     weights: Path
@@ -71,6 +74,9 @@ class StageResult:
     epochs_run: int
     seconds: float
     images_per_s: float
+    parameters_trained: int
+    parameters_total: int
+    peak_memory_bytes: int
 
 
 @dataclass(frozen=True)
@@ -137,6 +143,7 @@ def fit_stage(
     weight = prevalence_weight(data.train_labels, limit=plan.prevalence_limit)
     other = None if plan.alignment is None else data.unlabelled
     module = StageModule(network, plan=plan, positive_weight=weight, steps=steps, seed=seed, other=other)
+    trained, total = _sizes(network)
     if options.compile:
         module.network.compile()
     selection = Selection(tuple(data.val_names), folder / BEST)
@@ -151,6 +158,7 @@ def fit_stage(
             folder,
         )
         start = latest_checkpoint(folder)
+        forget_peak(hardware)
         began = time.perf_counter()
         try:
             trainer.fit(module, datamodule=data, ckpt_path=None if start is None else str(start), weights_only=True)
@@ -174,7 +182,16 @@ def fit_stage(
         epochs_run=trainer.current_epoch,
         seconds=seconds,
         images_per_s=images / seconds,
+        parameters_trained=trained,
+        parameters_total=total,
+        peak_memory_bytes=peak_memory(hardware),
     )
+
+
+def _sizes(network: Network) -> tuple[int, int]:
+    """Numbers that move at any time of the stage, and all of them; asked when the strategy has freed them, before its first epoch."""
+    sizes = [(parameter.numel(), parameter.requires_grad) for parameter in network.parameters()]
+    return sum(size for size, moves in sizes if moves), sum(size for size, _ in sizes)
 
 
 def _optional(plan: StagePlan, options: TrainerOptions, *, has_logger: bool) -> list[pl.Callback]:

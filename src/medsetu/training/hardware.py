@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Accelerator and number format that this machine can really use."""
 
+import resource
+import sys
 from dataclasses import dataclass
 
 import torch
@@ -59,6 +61,28 @@ def detect(*, accelerator: str = "auto", precision: str = "auto") -> Hardware:
     if chosen != "gpu" and precision == "fp16":
         raise ConfigError(what="float16 needs a CUDA device", where="trainer.precision", remedy="Use precision=auto")
     return Hardware(chosen, PRECISIONS[precision] or _best_precision(chosen))
+
+
+def forget_peak(hardware: Hardware) -> None:
+    """Begin to watch the largest use of memory anew, where the device can."""
+    if hardware.accelerator == "gpu":
+        torch.cuda.reset_peak_memory_stats()
+
+
+def peak_memory(hardware: Hardware) -> int:
+    """Largest use of memory so far, in bytes.
+
+    Args:
+        hardware: Where the work was done.
+
+    Returns:
+        On a GPU the largest allocation of torch since ``forget_peak``; elsewhere the largest resident size of this process since it began,
+        which earlier work of the same process may have reached.
+    """
+    if hardware.accelerator == "gpu":
+        return int(torch.cuda.max_memory_allocated())
+    unit = 1 if sys.platform == "darwin" else 1024  # getrusage counts kibibytes on Linux, bytes on macOS
+    return int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) * unit
 
 
 def _best_precision(accelerator: str) -> str:
