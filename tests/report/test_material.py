@@ -3,7 +3,8 @@ import pandas as pd
 
 from fakes.report import SENTINEL, flow, splits
 from medsetu.catalog.card import load_card
-from medsetu.report.material import card_view, duplicate_grid, flows, pairs_grid, quarantine_grid, split_grid, weight_grid
+from medsetu.evaluation.published import published_beside, published_of
+from medsetu.report.material import card_view, duplicate_grid, flows, pairs_grid, published_grid, quarantine_grid, split_grid, weight_grid
 
 
 def test_card_without_a_licence_says_so():
@@ -53,3 +54,22 @@ def test_splits_tell_the_unit():
 def test_pairs_of_any_value():
     values = {"labels_spent": {"local": 3}, "hours": 0.5, "unknown": float("nan"), "flag": True}
     assert [line[1].text for line in pairs_grid("x", values, names=("a", "b")).rows] == ["local: 3", "0.5", "–", "True"]
+
+
+def test_published_numbers_stand_beside_ours_with_their_source(study_report):
+    paper = {
+        "arm": "global-only",
+        "side": "local",
+        "finding": study_report.primary,
+        "metric": "auroc",
+        "value": 0.71,
+        "source": "A <b> 2026",
+    }
+    grid = published_grid(
+        published_beside(published_of([paper, paper | {"arm": "nobody", "n": 155}]), study_report.results, pd.DataFrame())
+    )
+    (head, theirs, ours, source), absent = grid.rows
+    assert (head.text, theirs.text, source.text) == ("global-only, local", "0.710", "A <b> 2026")
+    assert ours.text not in ("", "–")
+    assert absent[2].text == "–"
+    assert "n = 155" in absent[1].small

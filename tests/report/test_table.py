@@ -6,7 +6,8 @@ import pytest
 from rich.console import Console
 
 from fakes.report import SENTINEL
-from medsetu.report.table import contrast_table, ladder_table, matrix_table, results_table, sentences
+from medsetu.evaluation.published import published_beside, published_of
+from medsetu.report.table import contrast_table, ladder_table, matrix_table, published_table, results_table, sentences
 
 
 def printed(thing):
@@ -71,3 +72,18 @@ def test_ladder_ends_with_its_verdicts(texts):
 def test_square_brackets_in_a_name_are_no_markup(study_report):
     results = study_report.results.assign(finding="a [bold]b[/bold]")
     assert "a [bold]b[/bold]" in printed(results_table(results))
+
+
+def test_published_numbers_fit_and_name_their_source(study_report):
+    paper = {
+        "arm": "global-only",
+        "side": "local",
+        "finding": study_report.primary,
+        "metric": "auroc",
+        "value": 0.71,
+        "source": "Somebody, J 2026",
+    }
+    text = printed(published_table(published_beside(published_of([paper]), study_report.results, study_report.matrices[0].cells)))
+    assert "0.710" in text
+    assert "Somebody, J 2026" in text
+    assert max(map(len, text.splitlines())) <= 80

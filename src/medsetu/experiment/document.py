@@ -44,6 +44,7 @@ class Comparison:
         sentences: Plain words.
         standing: How often the test has been opened, and how this study stands to its sealed plan.
         labels_used: Arm -> local labels that one of its networks has spent.
+        published: Numbers of papers beside ours (``PUBLISHED_COLUMNS``); empty when the recipe names none.
     """
 
     folder: Path
@@ -53,6 +54,7 @@ class Comparison:
     sentences: Sequence[str]
     standing: Standing
     labels_used: Mapping[str, int]
+    published: pd.DataFrame
 
     @property
     def report(self) -> Path:
@@ -102,6 +104,7 @@ def write_report(
         seal=list(found.standing.sentences),
         deviations=list(found.standing.deviations),
         labels_used=dict(found.labels_used),
+        published=found.published,
         compute=_compute(facts),
         finding=recipe.evaluation.primary,
         level=recipe.evaluation.level,

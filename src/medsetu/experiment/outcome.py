@@ -15,12 +15,13 @@ from medsetu.core.run import RunFolder
 from medsetu.core.sample import LOCAL
 from medsetu.core.table import RESULT_COLUMNS, conform, read_table, write_table
 from medsetu.evaluation.evaluate import evaluate_predictions
+from medsetu.evaluation.published import published_beside
 from medsetu.experiment.design import THINNED
 from medsetu.experiment.document import Comparison, write_report
 from medsetu.experiment.seal import open_test
 from medsetu.manifest.prepared import Prepared
 from medsetu.recipe.recipe import Recipe
-from medsetu.report.table import contrast_table, ladder_table, matrix_table, results_table
+from medsetu.report.table import contrast_table, ladder_table, matrix_table, published_table, results_table
 from medsetu.shift.matrix import TransferMatrix, transfer_matrices
 from medsetu.shift.shortcut import inflated_sides, shortcut_ladders
 from medsetu.shift.summary import summarise
@@ -65,7 +66,8 @@ def write_outcome(
             predictions, finding=primary, plan=recipe.evaluation, labels_used=spent, inflated=inflated_sides(ladders)
         )
     sentences = summarise(matrices[0], ladders=ladders) if matrices else []
-    comparison = Comparison(folder, results, matrices, ladders, sentences, standing, spent)
+    beside = published_beside(recipe.published, results, matrices[0].cells if matrices else pd.DataFrame())
+    comparison = Comparison(folder, results, matrices, ladders, sentences, standing, spent, beside)
     _write(comparison, predictions)
     write_report(comparison, recipe=recipe, prepared=prepared, runs=runs, cards=cards, predictions=predictions)
     return comparison
@@ -112,6 +114,8 @@ def show(comparison: Comparison) -> None:
     else:
         console.print(results_table(comparison.results))
     console.print(ladder_table(comparison.ladders))
+    if len(comparison.published):
+        console.print(published_table(comparison.published))
     for sentence in comparison.sentences:
         console.print(f"- {sentence}", markup=False, highlight=False)
     console.print(f"\n{comparison.standing.sentences[-1]}", markup=False, highlight=False)
@@ -124,6 +128,8 @@ def _write(comparison: Comparison, predictions: pd.DataFrame) -> None:
     write_table(comparison.results, folder / "results.parquet")
     write_table(comparison.results, folder / "results.csv")
     write_table(comparison.ladders.reset_index(drop="rung" in comparison.ladders.columns), folder / "ladder.csv")
+    if len(comparison.published):
+        write_table(comparison.published, folder / "published.csv")
     for number, matrix in enumerate(comparison.matrices):
         ending = "" if number == 0 else "_unseen"
         write_table(matrix.cells, folder / f"matrix{ending}.csv")

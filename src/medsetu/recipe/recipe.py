@@ -9,6 +9,7 @@ from typing import Any
 from medsetu.core.arm import ARMS, GLOBAL_ONLY, LOCAL_ONLY, TRANSFER, base_arm
 from medsetu.core.errors import ConfigError
 from medsetu.core.sample import DOMAINS, GLOBAL, LOCAL
+from medsetu.evaluation.published import Published, published_of
 from medsetu.recipe.instantiate import build
 
 USES = ("research", "commercial", "release_weights")
@@ -34,6 +35,7 @@ class Recipe:
         logger: Plain configuration of the loggers, built once per stage.
         paths: Folders: data, work, runs.
         raw: The resolved configuration itself.
+        published: Numbers of papers that answer the same question, shown beside ours.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Recipe:
     logger: Mapping[str, Any]
     paths: Mapping[str, Path]
     raw: Mapping[str, Any]
+    published: Sequence[Published] = ()
 
     def stages_of(self, arm: str) -> list[str]:
         """Names of the stages of an arm, in order.
@@ -100,6 +103,7 @@ def build_recipe(config: Mapping[str, Any]) -> Recipe:
         logger=dict(raw.get("logger") or {}),
         paths={name: Path(value).expanduser() for name, value in raw["paths"].items()},
         raw=raw,
+        published=published_of(raw.get("published") or []),
     )
     _check_shape(recipe)
     return recipe

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from medsetu.catalog.card import Card
 from medsetu.core.errors import DataError
 from medsetu.core.table import PREDICTION_COLUMNS, RESULT_COLUMNS
+from medsetu.evaluation.published import PUBLISHED_COLUMNS
 from medsetu.shift.matrix import TransferMatrix
 
 
@@ -74,6 +75,7 @@ class Report:
         seal: Sentences on the sealed plan; empty leaves the section out.
         deviations: Field, what was sealed, what was done.
         labels_used: Arm -> local labels spent on training, validation and calibration.
+        published: Numbers of papers beside ours, ``PUBLISHED_COLUMNS``.
         compute: What it cost, name -> value.
         finding: The primary finding; that of the matrix, or the first one tested, when empty.
         level: Confidence level of all intervals and bands.
@@ -103,6 +105,7 @@ class Report:
     seal: Sequence[str] = ()
     deviations: Sequence[tuple[str, str, str]] = ()
     labels_used: Mapping[str, int] = field(default_factory=dict)
+    published: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(PUBLISHED_COLUMNS)))
     compute: Mapping[str, Any] = field(default_factory=dict)
     finding: str = ""
     level: float = 0.95

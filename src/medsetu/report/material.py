@@ -8,9 +8,10 @@ from typing import Any
 import pandas as pd
 
 from medsetu.catalog.card import Card
+from medsetu.evaluation.published import HOW
 from medsetu.manifest.flow import ANALYSED, ELIGIBLE, EXCLUDED, QUARANTINED
-from medsetu.report.grid import Entry, Grid, heads
-from medsetu.report.number import DASH, count, words
+from medsetu.report.grid import Entry, Grid, estimate, heads
+from medsetu.report.number import DASH, count, metric_name, words
 
 _CARD = {
     "country": "Country",
@@ -132,6 +133,19 @@ def deviation_grid(deviations: Sequence[tuple[str, str, str]]) -> Grid:
     """Write in which fields a study was done otherwise than sealed."""
     rows = [[Entry(field, kind="head"), Entry(sealed, kind="code"), Entry(now, kind="code")] for field, sealed, now in deviations]
     return Grid("Deviations from the sealed plan", heads("field", " sealed", " done"), rows)
+
+
+def published_grid(published: pd.DataFrame) -> Grid:
+    """Write the numbers of papers beside ours, each with its source."""
+    rows = []
+    for row in published.to_dict("records"):
+        theirs = {"value": row["published"], "low": row["published_low"], "high": row["published_high"], "note": "no interval given"}
+        films = [f"n = {count(row['published_n'])}"] if row["published_n"] == row["published_n"] else []
+        paper = estimate(theirs)
+        head = Entry(f"{row['arm']}, {row['side']}", [words(str(row["finding"])), metric_name(str(row["metric"]))], kind="head")
+        told = Entry(row["source"], [HOW[row["how"]], *([row["note"]] if row["note"] else [])])
+        rows.append([head, Entry(paper.text, [*paper.small, *films], kind="number"), estimate(row), told])
+    return Grid("Numbers of papers, and of this study", heads("arm and side", "published", "ours", " source"), rows)
 
 
 def split_grid(table: pd.DataFrame) -> Grid:

@@ -22,7 +22,17 @@ from medsetu.report.film import alternative, picture
 from medsetu.report.flow import flow_panels
 from medsetu.report.forest import forest, ladder_bars
 from medsetu.report.grid import Grid, contrast_grid, finding_grid, group_grid, ladder_grid, matrix_grid, metric_grid
-from medsetu.report.material import card_view, deviation_grid, duplicate_grid, flows, pairs_grid, quarantine_grid, split_grid, weight_grid
+from medsetu.report.material import (
+    card_view,
+    deviation_grid,
+    duplicate_grid,
+    flows,
+    pairs_grid,
+    published_grid,
+    quarantine_grid,
+    split_grid,
+    weight_grid,
+)
 from medsetu.report.number import number, times, words
 from medsetu.shift.pairing import Side, paired_sides
 from medsetu.shift.shortcut import ladder_verdicts
@@ -141,6 +151,7 @@ def _material(report: Report) -> Mapping[str, Any]:
         "cards": [card_view(card) for card in report.cards],
         "weights": weight_grid(report.weights),
         "deviations": deviation_grid(report.deviations),
+        "published": published_grid(report.published),
         "flows": flows(report.flow),
         "flow_panels": [Drawing(*one) for one in flow_panels(report.flow, report.split_table)],
         "checklists": checklist_grids(fill(report)),

@@ -119,6 +119,24 @@ def results_table(results: pd.DataFrame, *, metrics: Sequence[str] = ("auroc", "
     return Group(table)
 
 
+def published_table(published: pd.DataFrame) -> Group:
+    """Write the numbers of papers beside ours.
+
+    Args:
+        published: Table with ``PUBLISHED_COLUMNS``.
+
+    Returns:
+        Something rich can print.
+    """
+    table = _table("Published numbers beside ours (protocols differ: nothing is tested)")
+    for name in ("arm, tested on", "metric", "published", "ours"):
+        table.add_column(name, overflow="fold")
+    for row in published.to_dict("records"):
+        theirs = {"value": row["published"], "low": row["published_low"], "high": row["published_high"], "note": ""}
+        table.add_row(_plain(f"{row['arm']}, {row['side']}"), _plain(words(str(row["metric"]))), _estimate(theirs), _estimate(row))
+    return Group(table, *_lines([f"{source}" for source in published["source"]]))
+
+
 def sentences(lines: Sequence[str]) -> Group:
     """Write plain words, one paragraph per sentence."""
     return Group(*_lines(lines, mark="- "))
