@@ -3,7 +3,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -54,7 +54,7 @@ class Comparison:
     sentences: Sequence[str]
     standing: Standing
     labels_used: Mapping[str, int]
-    published: pd.DataFrame
+    published: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @property
     def report(self) -> Path:
