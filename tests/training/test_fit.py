@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from medsetu.core.errors import ConfigError
 from medsetu.training.fit import TrainerOptions, fit_stage
+from medsetu.training.hardware import Hardware
 from medsetu.training.plan import StagePlan
 from medsetu.tuning.strategy import LinearProbe
 from training.conftest import CPU, OPTIONS, ToyData, run, small_network
@@ -46,8 +48,6 @@ def test_what_a_stage_costs_is_counted(tmp_path: Path, plan: StagePlan) -> None:
 
 
 def test_bfloat16_and_float32_agree(tmp_path: Path, plan: StagePlan) -> None:
-    from medsetu.training.hardware import Hardware
-
     plan = replace(plan, epochs=12, monitor="auroc")
     full = run(tmp_path / "a", plan=plan)
     half = fit_stage(
@@ -66,3 +66,11 @@ def test_logging_levels_and_filters_are_given_back(tmp_path: Path, plan: StagePl
     run(tmp_path, plan=replace(plan, epochs=1))
     assert logging.getLogger("pytorch_lightning").level == level
     assert list(warnings.filters) == filters
+
+
+def test_one_process_is_not_several(tmp_path: Path, plan: StagePlan, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lightning would run the command line again for each of the others."""
+    monkeypatch.delenv("LOCAL_RANK", raising=False)
+    two = Hardware("cpu", "32-true", devices=2)
+    with pytest.raises(ConfigError, match="One process cannot train on 2 devices"):
+        fit_stage(small_network(), ToyData(), plan=plan, folder=tmp_path, seed=0, hardware=two, options=OPTIONS)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from medsetu.core.errors import ConfigError, ResourceError
-from medsetu.training.hardware import Hardware, detect, forget_peak, peak_memory
+from medsetu.training.hardware import Hardware, detect, forget_peak, peak_memory, process_rank
 
 
 def test_float32_is_always_available_on_a_cpu() -> None:
@@ -35,3 +35,18 @@ def test_the_peak_of_memory_is_what_the_kernel_says_in_bytes() -> None:
     forget_peak(cpu)
     lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     assert peak_memory(cpu) == pytest.approx(int(lines["VmHWM"].split()[0]) * 1024, rel=0.05)
+
+
+def test_several_processes_can_share_a_cpu_and_none_cannot() -> None:
+    assert detect(accelerator="cpu", devices=2).devices == 2
+    with pytest.raises(ConfigError, match=r"trainer\.devices"):
+        detect(accelerator="cpu", devices=0)
+    with pytest.raises(ResourceError, match=r"trainer\.devices=1"):
+        detect(accelerator="mps", precision="fp32", devices=2)
+
+
+def test_a_process_knows_whether_it_is_one_of_several(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LOCAL_RANK", raising=False)
+    assert process_rank() is None
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert process_rank() == 1

@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """T34 resume_is_exact: a run killed anywhere and started again ends with the weights of the uninterrupted run."""
 
+import json
 import os
 import random
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -93,6 +96,7 @@ class StoppedData(ToyData):
     """Send a signal to this process in the middle of an epoch."""
 
     signal = signal.SIGTERM
+    at = 9
 
     def train_dataloader(self):
         loader = super().train_dataloader()
@@ -101,7 +105,7 @@ class StoppedData(ToyData):
         class Stopping(loader.dataset.__class__):
             def __getitem__(self, request):
                 owner.handed_out.append(())
-                if len(owner.handed_out) == 9:
+                if len(owner.handed_out) == owner.at:
                     os.kill(os.getpid(), owner.signal)
                 return take(self, request)
 
@@ -109,13 +113,87 @@ class StoppedData(ToyData):
         return loader
 
 
-def test_sigterm_saves_leaves_with_143_and_resumes_exactly(tmp_path: Path, plan: StagePlan) -> None:
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGUSR1, 138)])
+@pytest.mark.parametrize("accumulate", [1, 4])  # the signal comes at batch 3 of 6, in the middle of a sum of gradients
+def test_a_signal_saves_leaves_with_its_code_and_resumes_exactly(
+    tmp_path: Path, plan: StagePlan, number: signal.Signals, code: int, accumulate: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = replace(plan, accumulate=accumulate)
     whole = run(tmp_path / "whole", plan=plan)
+    for name, value in {"SLURM_NTASKS": "1", "SLURM_JOB_NAME": "train", "SLURM_JOB_ID": "1"}.items():
+        monkeypatch.setenv(name, value)  # Lightning would save by itself under Slurm, at once and elsewhere
+    data = StoppedData()
+    data.signal = number
+    handlers = [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGUSR1)]
     with pytest.raises(SystemExit) as stopped:
-        run(tmp_path / "cut", plan=plan, data=StoppedData())
-    assert stopped.value.code == 143
-    assert latest_checkpoint(tmp_path / "cut") is not None
+        run(tmp_path / "cut", plan=plan, data=data)
+    assert stopped.value.code == code
+    assert [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGUSR1)] == handlers
+    assert {path.name for path in (tmp_path / "cut").iterdir()} >= {"resumable", "resume-a.ckpt", "resume-a.ckpt.sha256"}
+    assert not list((tmp_path / "cut").glob("hpc*"))
+    assert json.loads((tmp_path / "cut" / "resumable").read_text())["signal"] == number.name
     assert run(tmp_path / "cut", plan=plan).sha256 == whole.sha256
+    assert sorted(path.name for path in (tmp_path / "cut").iterdir()) == ["best.safetensors", "best.safetensors.sha256"]
+
+
+@pytest.mark.parametrize("accumulate", [2, 4])  # 6 batches per epoch: 4 leaves a shorter sum at the end
+@pytest.mark.parametrize("after", [3, 5, 8])
+def test_gradients_that_are_being_summed_are_summed_again(tmp_path: Path, plan: StagePlan, accumulate: int, after: int) -> None:
+    plan, often = replace(plan, accumulate=accumulate, epochs=2), replace(OPTIONS, save_every_s=0.0)
+    whole = run(tmp_path / "whole", plan=plan)
+    with pytest.raises(KilledError):
+        run(tmp_path / "cut", plan=plan, data=KilledData(after), options=often)
+    assert run(tmp_path / "cut", plan=plan, options=often).sha256 == whole.sha256
+
+
+def test_killed_twice_in_one_epoch(tmp_path: Path, plan: StagePlan) -> None:
+    often = replace(OPTIONS, save_every_s=0.0)
+    whole = run(tmp_path / "whole", plan=plan)
+    for after in (8, 2, 1):  # in the second epoch, twice more in it
+        with pytest.raises(KilledError):
+            run(tmp_path / "cut", plan=plan, data=KilledData(after), options=often)
+    assert run(tmp_path / "cut", plan=plan, options=often).sha256 == whole.sha256
+
+
+def test_a_resumed_run_overwrites_the_file_it_started_from_last(tmp_path: Path, plan: StagePlan) -> None:
+    """Else a kill in the first save after a resume would leave the older file alone, or none."""
+    often = replace(OPTIONS, save_every_s=0.0)
+    for after in (3, 2):
+        with pytest.raises(KilledError):
+            run(tmp_path, plan=plan, data=KilledData(after), options=often)
+        newest = latest_checkpoint(tmp_path)
+        assert newest is not None
+        before = newest.read_bytes()
+        with pytest.raises(KilledError):
+            run(tmp_path, plan=plan, data=KilledData(1), options=often)  # one save more
+        assert newest.read_bytes() == before
+        assert latest_checkpoint(tmp_path) != newest
+
+
+def test_a_finished_stage_removes_its_own_files_only(tmp_path: Path, plan: StagePlan) -> None:
+    for name in ("resume-c.ckpt", "last.ckpt", "notes.txt"):
+        (tmp_path / name).write_text("mine")
+    with pytest.raises(KilledError):
+        run(tmp_path, plan=plan, data=KilledData(3), options=replace(OPTIONS, save_every_s=0.0))
+    run(tmp_path, plan=plan)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "best.safetensors",
+        "best.safetensors.sha256",
+        "last.ckpt",
+        "notes.txt",
+        "resume-c.ckpt",
+    ]
+
+
+def test_weights_that_were_changed_while_the_stage_went_on_are_missed(tmp_path: Path, plan: StagePlan) -> None:
+    data, plan = StoppedData(), replace(plan, epochs=1)
+    data.at = 6  # the last batch: validation follows, then the place is saved
+    with pytest.raises(SystemExit):
+        run(tmp_path, plan=plan, data=data)
+    (tmp_path / "best.safetensors").write_bytes(b"other")
+    with pytest.raises(DataError, match="chosen weights"):
+        run(tmp_path, plan=plan)
+    assert run(tmp_path, plan=plan).epochs_run == 1, "the next start trains anew"
 
 
 def test_ctrl_c_is_a_keyboard_interrupt_again(tmp_path: Path, plan: StagePlan) -> None:
@@ -158,7 +236,7 @@ def test_random_states_come_back_at_the_first_step() -> None:
     expected = (torch.rand(1).item(), np.random.rand(), random.random())  # noqa: NPY002, S311
     callback.load_state_dict(state)
     torch.rand(7)
-    callback.on_train_batch_start(None, None, None, 0)  # type: ignore[arg-type]
+    callback.on_train_batch_start(SimpleNamespace(global_rank=0), None, None, 0)  # type: ignore[arg-type]
     assert (torch.rand(1).item(), np.random.rand(), random.random()) == expected  # noqa: NPY002, S311
 
 
@@ -179,6 +257,29 @@ def test_a_full_disk_is_said_and_loses_nothing(tmp_path: Path, plan: StagePlan, 
     monkeypatch.setattr(os, "fsync", real)
     assert not list((tmp_path / "cut").glob(".*.tmp"))
     assert run(tmp_path / "cut", plan=plan, options=often).sha256 == whole.sha256
+
+
+def test_a_read_only_target_is_said(tmp_path: Path, plan: StagePlan, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = tempfile.mkstemp
+
+    def refuse(*args, prefix, **more):
+        if "resume" in prefix:
+            raise OSError(30, "Read-only file system")
+        return real(*args, prefix=prefix, **more)
+
+    monkeypatch.setattr(tempfile, "mkstemp", refuse)
+    with pytest.raises(ResourceError, match="Read-only file system"):
+        run(tmp_path, plan=plan, options=replace(OPTIONS, save_every_s=0.0))
+
+
+def test_a_resume_file_without_its_hash_is_not_trusted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """As a kill between the two leaves it."""
+    AtomicCheckpointIO().save_checkpoint({"n": 1}, tmp_path / "resume-a.ckpt")
+    (tmp_path / "resume-a.ckpt.sha256").unlink()
+    assert latest_checkpoint(tmp_path) is None
+    assert "passed over" in caplog.text
+    with pytest.raises(DataError, match="is missing"):
+        AtomicCheckpointIO().load_checkpoint(tmp_path / "resume-a.ckpt")
 
 
 def test_same_seed_same_bytes_and_workers_do_not_matter(tmp_path: Path, plan: StagePlan) -> None:

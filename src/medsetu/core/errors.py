@@ -15,6 +15,7 @@ EXIT_CODES: dict[int, str] = {
     7: "ResourceError: disk, memory or permission is missing",
     8: "WeightError: weights do not fit the network, or are not what they claim to be",
     130: "interrupted from the keyboard; start again to resume",
+    138: "stopped by SIGUSR1, Slurm's warning of the time limit; start again to resume",
     143: "terminated; start again to resume",
 }
 

@@ -93,19 +93,23 @@ def write_json(path: Path, value: Any) -> Path:  # noqa: ANN401 - any JSON-like 
     return atomic_write(path, (json.dumps(_without_nan(value), indent=2, sort_keys=False, default=str) + "\n").encode())
 
 
-def verify_sidecar(path: Path) -> None:
-    """Compare a file with the SHA-256 beside it; a file without one passes.
+def verify_sidecar(path: Path, *, required: bool = False) -> None:
+    """Compare a file with the SHA-256 beside it.
+
+    Args:
+        path: The file.
+        required: Refuse a file without one, which passes otherwise.
 
     Raises:
         DataError: The bytes are not those that were written.
     """
     beside = _sidecar(path)
-    if not beside.is_file():
+    if not beside.is_file() and not required:
         return
-    promised = beside.read_text().split()
+    promised = beside.read_text().split() if beside.is_file() else []
     if not promised or sha256_file(path) != promised[0]:
         raise DataError(
-            what="A file is not the one that was written: its SHA-256 differs",
+            what=f"A file is not the one that was written: its SHA-256 {'differs' if beside.is_file() else 'is missing'}",
             where=str(path),
             remedy="Remove it and run the verb that writes it again",
         )

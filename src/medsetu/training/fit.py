@@ -14,27 +14,30 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytorch_lightning as pl
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from pytorch_lightning.callbacks import EarlyStopping, EMAWeightAveraging, LearningRateMonitor, TQDMProgressBar
 from pytorch_lightning.loggers import Logger
-from pytorch_lightning.utilities.exceptions import SIGTERMException
+from pytorch_lightning.strategies import DDPStrategy, Strategy
 from torch import Tensor
 
 from medsetu.backbone.network import Network
-from medsetu.training.hardware import Hardware, forget_peak, peak_memory
+from medsetu.core.errors import ConfigError
+from medsetu.training.hardware import Hardware, forget_peak, peak_memory, process_rank
 from medsetu.training.loss import prevalence_weight
 from medsetu.training.module import StageModule
 from medsetu.training.plan import MONITORS, StagePlan
 from medsetu.training.resume import AtomicCheckpointIO, RandomState, ResumePoint, latest_checkpoint
 from medsetu.training.selection import Selection
+from medsetu.training.stop import Signals, StoppedError
 
 BEST = "best.safetensors"
-TERMINATED = 143
 _ADVICE = (  # what Lightning says of a correct run
     ".*does not have many workers.*",
     ".*ckpt_path.*",
     ".*logging interval.*",
     ".*Experiment logs directory.*",
     ".*treespec, LeafSpec.*",  # Lightning 2.6.6 under torch 2.15
+    ".*sync_dist=True.*",  # the metrics of validation are equal in all processes
 )
 
 
@@ -133,7 +136,7 @@ def fit_stage(
     Raises:
         DataError: The monitored value is not a number.
         ResourceError: The disk is full.
-        SystemExit: With code 143, after SIGTERM; the same call continues.
+        SystemExit: With code 143 after SIGTERM, 138 after SIGUSR1; the same call continues.
     """
     folder.mkdir(parents=True, exist_ok=True)
     pl.seed_everything(seed, workers=False, verbose=False)
@@ -147,8 +150,9 @@ def fit_stage(
     if options.compile:
         module.network.compile()
     selection = Selection(tuple(data.val_names), folder / BEST)
-    resume = ResumePoint(folder, every_s=options.save_every_s)
-    with _quiet():
+    with _quiet(), Signals() as signals:
+        start = latest_checkpoint(folder)
+        resume = ResumePoint(folder, every_s=options.save_every_s, signals=signals, start=start)
         trainer = _trainer(
             plan,
             [selection, *_optional(plan, options, has_logger=bool(loggers)), RandomState(), resume],
@@ -157,23 +161,17 @@ def fit_stage(
             loggers,
             folder,
         )
-        start = latest_checkpoint(folder)
         forget_peak(hardware)
         began = time.perf_counter()
         try:
-            trainer.fit(module, datamodule=data, ckpt_path=None if start is None else str(start), weights_only=True)
-        except SIGTERMException as stopped:  # the resume point was written at the end of the step; Lightning's own exit code is 0
-            raise SystemExit(TERMINATED) from stopped
-        except SystemExit as stopped:  # Lightning turns Ctrl-C into exit 1 and mutes the signal
-            if trainer.interrupted:
-                signal.signal(signal.SIGINT, signal.default_int_handler)
-                raise KeyboardInterrupt from stopped
-            raise
+            _train(trainer, module, data, start=start, signals=signals)
         finally:
             _close(loggers)
     seconds = time.perf_counter() - began
     images = len(data.train_labels) * trainer.current_epoch if start is None else float("nan")
-    resume.clear()
+    if trainer.is_global_zero:
+        resume.clear()
+        selection.require_kept()
     return StageResult(
         weights=selection.path,
         sha256=selection.sha256,
@@ -192,6 +190,21 @@ def _sizes(network: Network) -> tuple[int, int]:
     """Numbers that move at any time of the stage, and all of them; asked when the strategy has freed them, before its first epoch."""
     sizes = [(parameter.numel(), parameter.requires_grad) for parameter in network.parameters()]
     return sum(size for size, moves in sizes if moves), sum(size for size, _ in sizes)
+
+
+def _train(trainer: pl.Trainer, module: StageModule, data: pl.LightningDataModule, *, start: Path | None, signals: Signals) -> None:
+    """Fit, and leave with the exit code of a signal; Lightning's own is 0."""
+    try:
+        trainer.fit(module, datamodule=data, ckpt_path=None if start is None else str(start), weights_only=True)
+    except StoppedError as stopped:
+        raise SystemExit(stopped.exit_code) from stopped
+    except SystemExit as stopped:
+        if signals.received:  # in the moment between Lightning's handlers and ours
+            raise SystemExit(StoppedError(signals.received).exit_code) from stopped
+        if trainer.interrupted:  # Lightning turns Ctrl-C into exit 1 and mutes the signal
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            raise KeyboardInterrupt from stopped
+        raise
 
 
 def _optional(plan: StagePlan, options: TrainerOptions, *, has_logger: bool) -> list[pl.Callback]:
@@ -224,7 +237,8 @@ def _trainer(
 ) -> pl.Trainer:
     return pl.Trainer(
         accelerator=hardware.accelerator,
-        devices=1,
+        devices=hardware.devices,
+        strategy=_strategy(hardware),
         precision=hardware.precision,  # type: ignore[arg-type]  # names checked in hardware.py
         max_epochs=plan.epochs,
         accumulate_grad_batches=plan.accumulate,
@@ -240,10 +254,30 @@ def _trainer(
         log_every_n_steps=1,
         callbacks=callbacks,
         logger=list(loggers) or False,
-        plugins=[AtomicCheckpointIO()],
+        plugins=[AtomicCheckpointIO(), LightningEnvironment()],  # else it saves in the middle of a step when Slurm sends SIGUSR1
         default_root_dir=folder,
         **options.extra,
     )
+
+
+def _strategy(hardware: Hardware) -> Strategy | str:
+    """One process, or several that sum their gradients.
+
+    Unused parameters are looked for because a strategy may freeze some from epoch to epoch; it also keeps the order in which gradients are
+    summed the same in every step, which a resumed run needs.
+
+    Raises:
+        ConfigError: This process is not one of several: Lightning would start the others by running the whole command line again.
+    """
+    if hardware.devices == 1:
+        return "auto"
+    if process_rank() is None:
+        raise ConfigError(
+            what=f"One process cannot train on {hardware.devices} devices",
+            where="trainer.devices",
+            remedy="Train through medsetu.experiment",
+        )
+    return DDPStrategy(find_unused_parameters=True)
 
 
 @contextmanager

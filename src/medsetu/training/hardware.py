@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Accelerator and number format that this machine can really use."""
 
+import os
 import resource
 import sys
 from dataclasses import dataclass
@@ -20,10 +21,12 @@ class Hardware:
     Attributes:
         accelerator: ``cpu``, ``gpu`` or ``mps``.
         precision: Lightning's name of the number format.
+        devices: Devices that train together, one process each.
     """
 
     accelerator: str
     precision: str
+    devices: int = 1
 
     @property
     def device(self) -> torch.device:
@@ -31,7 +34,7 @@ class Hardware:
         return torch.device({"gpu": "cuda", "mps": "mps"}.get(self.accelerator, "cpu"))
 
 
-def detect(*, accelerator: str = "auto", precision: str = "auto") -> Hardware:
+def detect(*, accelerator: str = "auto", precision: str = "auto", devices: int = 1) -> Hardware:
     """Choose accelerator and precision.
 
     bfloat16 where the hardware computes in it (CUDA from Ampere on, CPUs with AVX512-BF16 or AMX), float16 with loss scaling on older CUDA
@@ -40,13 +43,14 @@ def detect(*, accelerator: str = "auto", precision: str = "auto") -> Hardware:
     Args:
         accelerator: ``auto``, ``cpu``, ``gpu`` or ``mps``.
         precision: ``auto``, ``bf16``, ``fp16`` or ``fp32``.
+        devices: GPUs, or processes on the CPU, that train together.
 
     Returns:
         The choice.
 
     Raises:
-        ConfigError: An unknown name, or fp16 on a CPU.
-        ResourceError: A GPU is asked for and none is there.
+        ConfigError: An unknown name, fp16 on a CPU, or no device.
+        ResourceError: More GPUs are asked for than are there.
     """
     if accelerator not in ACCELERATORS:
         raise ConfigError(what=f"Unknown accelerator '{accelerator}'", where="trainer.accelerator", value=accelerator, allowed=ACCELERATORS)
@@ -60,7 +64,26 @@ def detect(*, accelerator: str = "auto", precision: str = "auto") -> Hardware:
     chosen = accelerator if accelerator != "auto" else ("gpu" if cuda else "cpu")
     if chosen != "gpu" and precision == "fp16":
         raise ConfigError(what="float16 needs a CUDA device", where="trainer.precision", remedy="Use precision=auto")
-    return Hardware(chosen, PRECISIONS[precision] or _best_precision(chosen))
+    _check_devices(devices, accelerator=chosen)
+    return Hardware(chosen, PRECISIONS[precision] or _best_precision(chosen), devices)
+
+
+def _check_devices(devices: int, *, accelerator: str) -> None:
+    if devices < 1:
+        raise ConfigError(what=f"{devices} devices cannot train", where="trainer.devices", remedy="Give 1 or more")
+    there = {"gpu": torch.cuda.device_count(), "mps": 1}.get(accelerator, devices)
+    if devices > there:
+        raise ResourceError(
+            what=f"{devices} devices are asked for and {there} can be seen",
+            where=f"trainer.devices, accelerator {accelerator}",
+            remedy=f"Use trainer.devices={there}",
+        )
+
+
+def process_rank() -> int | None:
+    """Number of this process among those that train a stage together; None when it is alone."""
+    rank = os.environ.get("LOCAL_RANK")
+    return None if rank is None else int(rank)
 
 
 def forget_peak(hardware: Hardware) -> None:

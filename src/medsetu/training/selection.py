@@ -13,6 +13,7 @@ from torch import Tensor
 
 from medsetu.backbone.weights import save_weights
 from medsetu.core.errors import DataError
+from medsetu.core.run import sha256_file
 from medsetu.evaluation.metric import auroc_value
 from medsetu.training.loss import MaskedBCE
 from medsetu.training.module import StageModule
@@ -52,25 +53,46 @@ class Selection(pl.Callback):
         self._seen[dataloader_idx].append((outputs["logit"].cpu(), outputs["label"].cpu()))
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Log the metrics and save the weights when they are the best so far."""
+        """Log the metrics and save the weights when they are the best so far.
+
+        Every process has seen every row, and takes the first one's numbers: the last bits may differ between devices, the decision may not.
+        """
         if trainer.sanity_checking or not isinstance(pl_module, StageModule):
             return
-        for index, side in enumerate(self.sides):
-            logit, label = (torch.cat([pair[k] for pair in self._seen[index]]) for k in (0, 1))
-            if not bool(torch.isfinite(logit).all()):
+        own = {side: self._metrics(index, pl_module) for index, side in enumerate(self.sides)}
+        for side, metrics in trainer.strategy.broadcast(own).items():
+            if metrics is None:
                 raise _not_a_number(trainer.current_epoch, side=side)
-            for key, value in side_metrics(logit, label, findings=pl_module.network.findings).items():
+            for key, value in metrics.items():
                 pl_module.log(f"val/{side}/{key}", value)
         value = float(trainer.callback_metrics[pl_module.plan.monitor_key])
-        self._keep_best(value, trainer.current_epoch, pl_module)
+        self._keep_best(value, trainer.current_epoch, pl_module, writes=trainer.is_global_zero)
 
-    def _keep_best(self, value: float, epoch: int, module: StageModule) -> None:
+    def _metrics(self, index: int, module: StageModule) -> Mapping[str, float] | None:
+        logit, label = (torch.cat([pair[k] for pair in self._seen[index]]) for k in (0, 1))
+        return side_metrics(logit, label, findings=module.network.findings) if bool(torch.isfinite(logit).all()) else None
+
+    def _keep_best(self, value: float, epoch: int, module: StageModule, *, writes: bool) -> None:
         if not math.isfinite(value):
             raise _not_a_number(epoch, side=module.plan.selecting_side)
         sign = 1 if MONITORS[module.plan.monitor] == "max" else -1
         if self.best_epoch < 0 or sign * value > sign * self.best_value:
             self.best_value, self.best_epoch = value, epoch
-            self.sha256 = save_weights(module.plan.tuning.export(module.network), self.path)
+            if writes:
+                self.sha256 = save_weights(module.plan.tuning.export(module.network), self.path)
+
+    def require_kept(self) -> None:
+        """Compare the file of the best weights with what was written.
+
+        Raises:
+            DataError: It is missing or damaged.
+        """
+        if not self.path.is_file() or sha256_file(self.path) != self.sha256:
+            raise DataError(
+                what="The chosen weights are missing or were changed while the stage went on",
+                where=str(self.path),
+                remedy="Start the same command again: the stage is trained anew",
+            )
 
     def state_dict(self) -> dict[str, Any]:
         """Plain values, so that a checkpoint loads with ``weights_only=True``."""
