@@ -1,19 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""False alarms and power of the two-sample tests of shift: `python scripts/gate_detect.py [--cohorts 4000] [--seed 0]`.
+"""False alarms and power of the two-sample tests of shift: `python -m scripts.gate_detect [--jobs 16]`.
 
 Patients have 1 to 4 films with intraclass correlation 0.6; tests are at 5 % with 199 relabelings. False alarms may reach 6.5 %; permutation
 tests must reach 3.5 %, discrete and Bonferroni-corrected ones may stay below. "thinned" is what `medsetu.shift.detect` does where the sides
 differ in films per patient; the same tests on all films stand beside it as a warning and are not part of the gate.
 """
 
-import argparse
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
+from scripts.spread import parser, spread
 
 from medsetu.shift.c2st import c2st
 from medsetu.shift.marginal import ENERGY, KS, WASSERSTEIN, category_test, ks_bonferroni, largest_ks, marginal_test
@@ -94,47 +95,42 @@ TESTS: dict[str, Callable[..., TwoSample]] = {
 }
 
 
-def rates(design: Design, *, shift: float, cohorts: int, seed: int) -> dict[str, float]:
-    """Share of cohorts in which each test rejects at 5 %."""
-    rng = np.random.default_rng([seed, zlib.crc32(design.name.encode()), int(100 * shift)])
-    found = dict.fromkeys(TESTS, 0)
-    for cohort in range(cohorts):
-        sides = [draw(rng, count, films, shift=by) for count, films, by in zip(design.patients, design.films, (0.0, shift), strict=True)]
-        if design.thinned:
-            kept = [one_per_patient(cluster, seed=cohort) for _, cluster in sides]
-            sides = [(values[rows], cluster[rows]) for (values, cluster), rows in zip(sides, kept, strict=True)]
-        for name, test in TESTS.items():
-            found[name] += test(*sides, seed=cohort).p <= 0.05
-    return {name: count / cohorts for name, count in found.items()}
+def rejected(item: tuple[Design, float, int], *, seed: int) -> dict[str, bool]:
+    """Which tests reject at 5 % in one cohort of a design, its shift and number."""
+    design, shift, number = item
+    rng = np.random.default_rng([seed, zlib.crc32(design.name.encode()), int(100 * shift), number])
+    sides = [draw(rng, count, films, shift=by) for count, films, by in zip(design.patients, design.films, (0.0, shift), strict=True)]
+    if design.thinned:
+        kept = [one_per_patient(cluster, seed=number) for _, cluster in sides]
+        sides = [(values[rows], cluster[rows]) for (values, cluster), rows in zip(sides, kept, strict=True)]
+    return {name: bool(test(*sides, seed=number).p <= 0.05) for name, test in TESTS.items()}
 
 
-def row(name: str, found: dict[str, float]) -> str:
-    """One line of the table, in per cent."""
-    return f"| {name} | " + " | ".join(f"{100 * share:.1f}" for share in found.values()) + " |"
+def gate(found: dict[str, float], *, design: Design, slack: float) -> list[str]:
+    """What lies outside the gate in one line of the table."""
+    least = {name: 0.0 if name in CONSERVATIVE else 0.035 - slack for name in found}
+    return [f"{name}, {design.name}: {100 * share:.1f} %" for name, share in found.items() if not least[name] <= share <= 0.065 + slack]
 
 
 def main() -> None:
     """Print false alarms, power and what fails the gate."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cohorts", type=int, default=4000)
-    parser.add_argument("--seed", type=int, default=0)
-    chosen = parser.parse_args()
+    chosen = parser(__doc__).parse_args()
     error = np.sqrt(0.05 * 0.95 / chosen.cohorts)
     slack = 0.0 if chosen.cohorts >= 4000 else 2 * error
+    lines = [(f"no shift: {design.name}", design, 0.0) for design in DESIGNS]
+    lines += [(f"shift of {shift} sd in every column: {DESIGNS[1].name}", DESIGNS[1], shift) for shift in (0.25, 0.5, 1.0)]
+    lines += [(f"warning, no shift: {WARNING.name}", WARNING, 0.0)]
+    counts = [max(1, chosen.cohorts // 4) if shift else chosen.cohorts for _, _, shift in lines]
+    items = [(design, shift, number) for (_, design, shift), count in zip(lines, counts, strict=True) for number in range(count)]
+    table = pd.DataFrame(spread(partial(rejected, seed=chosen.seed), items, jobs=chosen.jobs))
+    shares = table.groupby(np.repeat([name for name, _, _ in lines], counts), sort=False).mean()
     print(f"{chosen.cohorts} cohorts per cell (power: a quarter), tests at 5 %, Monte-Carlo error {100 * error:.1f} points\n")
     print(f"| rejected % | {' | '.join(TESTS)} |\n|---{'|---' * len(TESTS)}|")
     failed = []
-    for design in DESIGNS:
-        found = rates(design, shift=0.0, cohorts=chosen.cohorts, seed=chosen.seed)
-        print(row(f"no shift: {design.name}", found), flush=True)
-        for name, share in found.items():
-            least = 0.0 if name in CONSERVATIVE else 0.035 - slack
-            if not least <= share <= 0.065 + slack:
-                failed.append(f"{name}, {design.name}: {100 * share:.1f} %")
-    for shift in (0.25, 0.5, 1.0):
-        found = rates(DESIGNS[1], shift=shift, cohorts=max(1, chosen.cohorts // 4), seed=chosen.seed)
-        print(row(f"shift of {shift} sd in every column: {DESIGNS[1].name}", found), flush=True)
-    print(row(f"warning, no shift: {WARNING.name}", rates(WARNING, shift=0.0, cohorts=chosen.cohorts, seed=chosen.seed)))
+    for name, design, shift in lines:
+        found = shares.loc[name].to_dict()
+        print(f"| {name} | " + " | ".join(f"{100 * share:.1f}" for share in found.values()) + " |")
+        failed += gate(found, design=design, slack=slack) if design is not WARNING and not shift else []
     print("\ngate: " + ("; ".join(failed) if failed else "held"))
 
 

@@ -1,18 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Coverage of the explained gap in worlds of known truth: `python scripts/gate_explain.py [--cohorts 4000] [--bootstrap 200] [--seed 0]`.
+"""Coverage of the explained gap in worlds of known truth: `python -m scripts.gate_explain [--jobs 16]`.
 
 Binormal scores whose separation depends on a measured age, on an unmeasured-by-facts appearance, and on the side. Each knob moves one
 mechanism from global to local, so the worth of every coalition of changes, and with it every Shapley part, is known to any digit.
 """
 
-import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import expit
+from scripts.spread import parser, spread
 
 from medsetu.evaluation.curve import auroc, curve
 from medsetu.shift.auroc_waterfall import APPEARANCE, CASE_MIX, UNEXPLAINED, auroc_waterfall
@@ -105,7 +106,7 @@ def covers(waterfall: Waterfall, truth: Floats) -> tuple[bool, bool]:
     known = [part for part in waterfall.parts if not part.verdict]
     total = float(truth.sum())
     inside = all(part.low - 1e-12 <= one <= part.high + 1e-12 for part, one in zip(known, truth, strict=True))
-    return waterfall.total.low <= total <= waterfall.total.high, inside
+    return bool(waterfall.total.low <= total <= waterfall.total.high), bool(inside)
 
 
 @dataclass(frozen=True)
@@ -119,39 +120,75 @@ class Tally:
     refused: float
 
 
-def gate(
-    world: World, sizes: tuple[int, int], *, cohorts: int, bootstrap: int, seed: int, each: int = 1, patients: int = 60_000
-) -> Iterator[Tally]:
-    """Count how often intervals hold the truth, itself read off sides of ``patients`` patients."""
-    design = f"{world.name}, {sizes[0]} and {sizes[1]} patients{f', {each} films each' if each > 1 else ''}"
-    truth = world.truth(patients=6 * patients)
-    large = world.cohort((patients, patients), rng=np.random.default_rng(11), each=each)
-    plan = ShiftPlan(bootstrap=bootstrap, seed=seed)
-    quiet = replace(plan, bootstrap=0)
-    cut = fixed_cut(bootstrap)
-    wanted = {
-        scale: np.array([part.value for part in decision_waterfall(large, quiet, scale=scale, cut=fixed_cut(0)).parts if not part.verdict])
-        for scale in (LOG_LOSS, NET_BENEFIT)
+@dataclass(frozen=True)
+class Design:
+    """A world, and how many patients are seen of it with how many films each."""
+
+    world: World
+    sizes: tuple[int, int]
+    each: int = 1
+
+    @property
+    def name(self) -> str:
+        """World, patients and films."""
+        return f"{self.world.name}, {self.sizes[0]} and {self.sizes[1]} patients{f', {self.each} films each' if self.each > 1 else ''}"
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What is true of a design: parts of the AUROC and of each decision waterfall, DISDE terms, matched gap."""
+
+    parts: Floats
+    losses: tuple[Floats, ...]
+    terms: Floats
+    matched: float
+
+
+Held = tuple[bool, bool] | None
+SCALES = (LOG_LOSS, NET_BENEFIT)
+MEASURES = ("AUROC", "matched gap", *SCALES, "DISDE")
+
+
+def known(design: Design, *, patients: int) -> Truth:
+    """Read the truth off sides of ``patients`` patients."""
+    world, quiet = design.world, ShiftPlan(bootstrap=0)
+    large = world.cohort((patients, patients), rng=np.random.default_rng(11), each=design.each)
+    found = [decision_waterfall(large, quiet, scale=scale, cut=fixed_cut(0)) for scale in SCALES]
+    return Truth(
+        parts=world.truth(patients=6 * patients),
+        losses=tuple(np.array([part.value for part in one.parts if not part.verdict]) for one in found),
+        terms=split_loss(large, quiet).terms,
+        matched=world_matched(world, patients=6 * patients),
+    )
+
+
+def held(item: tuple[Design, Truth, int], *, plan: ShiftPlan) -> dict[str, Held]:
+    """Whether the intervals of one cohort hold the truth: of the total, and of all parts together; None where refused."""
+    design, truth, number = item
+    cohort = design.world.cohort(design.sizes, rng=np.random.default_rng([plan.seed, number]), each=design.each)
+    plan = replace(plan, seed=number)
+    waterfall, gap, split = auroc_waterfall(cohort, plan), matched_gap(cohort, plan), split_loss(cohort, plan)
+    inside = bool(gap.estimate.low <= truth.matched <= gap.estimate.high)
+    all_in = bool(((split.low <= truth.terms) & (truth.terms <= split.high)).all())
+    losses = [decision_waterfall(cohort, plan, scale=scale, cut=fixed_cut(plan.bootstrap)) for scale in SCALES]
+    return {
+        "AUROC": None if waterfall.parts[-1].verdict else covers(waterfall, truth.parts),
+        "matched gap": (inside, inside) if gap.verdict == "matched" else None,
+        **{scale: covers(one, parts) for scale, one, parts in zip(SCALES, losses, truth.losses, strict=True)},
+        "DISDE": None if split.verdict else (bool(split.ends[0] <= truth.terms.sum() <= split.ends[1]), all_in),
     }
-    terms = split_loss(large, quiet).terms
-    matched = world_matched(world, patients=6 * patients)
-    found: dict[str, list[tuple[bool, bool] | None]] = {name: [] for name in ("AUROC", "matched gap", LOG_LOSS, NET_BENEFIT, "DISDE")}
-    for number in range(cohorts):
-        cohort = world.cohort(sizes, rng=np.random.default_rng([seed, number]), each=each)
-        waterfall = auroc_waterfall(cohort, plan)
-        found["AUROC"].append(None if waterfall.parts[-1].verdict else covers(waterfall, truth))
-        gap = matched_gap(cohort, plan)
-        inside = gap.estimate.low <= matched <= gap.estimate.high
-        found["matched gap"].append(None if gap.verdict != "matched" else (inside, inside))
-        for scale, value in wanted.items():
-            found[scale].append(covers(decision_waterfall(cohort, plan, scale=scale, cut=cut), value))
-        split = split_loss(cohort, plan)
-        all_in = bool(((split.low <= terms) & (terms <= split.high)).all())
-        found["DISDE"].append(None if split.verdict else (split.ends[0] <= terms.sum() <= split.ends[1], all_in))
-    for measure, outcomes in found.items():
-        given = [one for one in outcomes if one is not None]
-        shares = np.mean(given, axis=0) if given else np.full(2, np.nan)
-        yield Tally(design, measure, float(shares[0]), float(shares[1]), 1 - len(given) / cohorts)
+
+
+def gate(designs: Sequence[Design], *, cohorts: int, plan: ShiftPlan, patients: int = 60_000, jobs: int = 1) -> Iterator[Tally]:
+    """Count how often intervals hold the truth."""
+    truths = spread(partial(known, patients=patients), designs, jobs=jobs, label="truths")
+    items = [(design, truth, number) for design, truth in zip(designs, truths, strict=True) for number in range(cohorts)]
+    found = spread(partial(held, plan=plan), items, jobs=jobs)
+    for place, design in enumerate(designs):
+        for measure in MEASURES:
+            given = [one for cohort in found[place * cohorts : (place + 1) * cohorts] if (one := cohort[measure]) is not None]
+            shares = np.mean(given, axis=0) if given else np.full(2, np.nan)
+            yield Tally(design.name, measure, float(shares[0]), float(shares[1]), 1 - len(given) / cohorts)
 
 
 def world_matched(world: World, *, patients: int = 400_000) -> float:
@@ -165,19 +202,17 @@ def world_matched(world: World, *, patients: int = 400_000) -> float:
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--cohorts", type=int, default=4000)
-    parser.add_argument("--bootstrap", type=int, default=200)
-    parser.add_argument("--seed", type=int, default=0)
-    chosen = parser.parse_args()
+    asked = parser(__doc__)
+    asked.add_argument("--bootstrap", type=int, default=200)
+    chosen = asked.parse_args()
     error = 100 * np.sqrt(0.05 * 0.95 / chosen.cohorts)
     print(f"nominal 95 %, {chosen.cohorts} cohorts, {chosen.bootstrap} resamples each, Monte-Carlo error {error:.1f} points\n")
     print("| world | measure | total holds % | all parts hold % | refused % |\n|---|---|---|---|---|")
-    designs = [(world, (300, 200), 1) for world in WORLDS] + [(WORLDS[-1], (200, 100), 1), (WORLDS[-1], (200, 150), 3)]
-    for world, sizes, each in designs:
-        for tally in gate(world, sizes, cohorts=chosen.cohorts, bootstrap=chosen.bootstrap, seed=chosen.seed, each=each):
-            numbers = " | ".join(f"{100 * share:.1f}" for share in (tally.total, tally.parts, tally.refused))
-            print(f"| {tally.design} | {tally.measure} | {numbers} |", flush=True)
+    designs = [Design(world, (300, 200)) for world in WORLDS] + [Design(WORLDS[-1], (200, 100)), Design(WORLDS[-1], (200, 150), each=3)]
+    plan = ShiftPlan(bootstrap=chosen.bootstrap, seed=chosen.seed)
+    for tally in gate(designs, cohorts=chosen.cohorts, plan=plan, jobs=chosen.jobs):
+        numbers = " | ".join(f"{100 * share:.1f}" for share in (tally.total, tally.parts, tally.refused))
+        print(f"| {tally.design} | {tally.measure} | {numbers} |")
 
 
 if __name__ == "__main__":

@@ -1,19 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Is the stated average run length held, and how soon is a change seen? `python scripts/gate_monitor.py [--worlds 200] [--seed 0]`.
+"""Is the stated average run length held, and how soon is a change seen? `python -m scripts.gate_monitor [--cohorts 200] [--jobs 16]`.
 
 Every world draws a new reference window from its population, sets its limit from that window alone, as a hospital would, and is then
 watched with new patients (one to three films each, correlated). Asked for: at least 80 % of the stated length where nothing changes.
 """
 
 import argparse
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
+from scripts.spread import parser, spread
 
-from medsetu.manifest.progress import progress
 from medsetu.shift.cusum import Sums, average_run_length, calibrate, compare, first_alarms, patient_sums, step
 
 Floats = NDArray[np.float64]
+LIFTS = (0.0, 0.5, 1.0)
 
 
 def patients(rng: np.random.Generator, count: int, *, lift: float) -> Floats:
@@ -40,29 +42,32 @@ def watched(rng: np.random.Generator, reference: Floats, *, size: int, batches: 
     return found
 
 
+def ratios(item: tuple[int, int, int], *, given: argparse.Namespace) -> list[Floats]:
+    """Running maximum over the limit of one world, under each lift."""
+    size, window, world = item
+    rng = np.random.default_rng([given.seed, size, window, world])
+    reference = patients(rng, window, lift=0.0)
+    worlds = first_alarms(reference, sizes=[size], batches=given.length, streams=given.streams, slack=0.5, rng=rng)
+    limit = calibrate(worlds, run_length=given.length)
+    return [watched(rng, reference, size=size, batches=given.batches if lift == 0 else 40, lift=lift) / limit for lift in LIFTS]
+
+
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    for name, value in (("worlds", 200), ("seed", 0), ("length", 100), ("batches", 150), ("streams", 200)):
-        parser.add_argument(f"--{name}", type=int, default=value)
-    given = parser.parse_args()
+    asked = parser(__doc__)
+    asked.set_defaults(cohorts=200)
+    for name, value in (("length", 100), ("batches", 150), ("streams", 200)):
+        asked.add_argument(f"--{name}", type=int, default=value)
+    given = asked.parse_args()
     designs = [(size, window) for size in (20, 60) for window in (80, 400)]
-    lifts = (0.0, 0.5, 1.0)
-    print(f"{given.worlds} worlds each; stated average run length {given.length} batches, three charts together")
-    print("patients per batch, in the reference | " + " | ".join(f"batches to the alarm, logits moved by {lift:g}" for lift in lifts))
-    with progress(len(designs) * given.worlds, label="worlds") as advance:
-        for size, window in designs:
-            ratios: dict[float, list[Floats]] = {lift: [] for lift in lifts}
-            for world in range(given.worlds):
-                rng = np.random.default_rng([given.seed, size, window, world])
-                reference = patients(rng, window, lift=0.0)
-                worlds = first_alarms(reference, sizes=[size], batches=given.length, streams=given.streams, slack=0.5, rng=rng)
-                limit = calibrate(worlds, run_length=given.length)
-                for lift in lifts:
-                    ratios[lift].append(watched(rng, reference, size=size, batches=given.batches if lift == 0 else 40, lift=lift) / limit)
-                advance(1)
-            lengths = [average_run_length(np.stack(ratios[lift]), 1.0) for lift in lifts]
-            print(f"{size:>4}, {window:>4} | " + " | ".join(f"{length:6.1f}" for length in lengths))
+    items = [(*design, world) for design in designs for world in range(given.cohorts)]
+    found = spread(partial(ratios, given=given), items, jobs=given.jobs, label="worlds")
+    print(f"{given.cohorts} worlds each; stated average run length {given.length} batches, three charts together")
+    print("patients per batch, in the reference | " + " | ".join(f"batches to the alarm, logits moved by {lift:g}" for lift in LIFTS))
+    for place, (size, window) in enumerate(designs):
+        mine = found[place * given.cohorts : (place + 1) * given.cohorts]
+        lengths = [average_run_length(np.stack(column), 1.0) for column in zip(*mine, strict=True)]
+        print(f"{size:>4}, {window:>4} | " + " | ".join(f"{length:6.1f}" for length in lengths))
 
 
 if __name__ == "__main__":

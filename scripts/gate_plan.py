@@ -1,20 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Does the planner keep its word on curves whose truth is known? `python scripts/gate_plan.py [--cohorts 4000] [--draws 400] [--seed 0]`.
+"""Does the planner keep its word on curves whose truth is known? `python -m scripts.gate_plan [--draws 400] [--jobs 16]`.
 
 Points of a learning curve are drawn around a true law: test films shared by all points (Hanley-McNeil, correlated) and a training redraw
 for each point. Replicates are drawn around the points with the same covariance, which is what resampling patients and seeds gives.
 """
 
-import argparse
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
+from scripts.spread import parser, spread
 
 from medsetu.evaluation.interval import hanley_mcneil
-from medsetu.manifest.progress import progress
 from medsetu.shift.exchange import exchange_rates
 from medsetu.shift.learning_curve import LearningCurve, patients_needed
 from medsetu.shift.sample_size import cases_to_prove, proof_power
@@ -87,58 +86,57 @@ def noise(values: Floats, *, per_class: int) -> Floats:
     return covariance
 
 
-def cohorts_of(values: Floats, *, per_class: int, cohorts: int, draws: int, seed: int) -> Iterator[tuple[Floats, Floats]]:
-    """Points and replicates of each cohort."""
-    rng = np.random.default_rng([seed, per_class])
+def drawn(values: Floats, *, per_class: int, draws: int, seed: tuple[int, ...]) -> tuple[Floats, Floats]:
+    """Points of one cohort and their replicates."""
+    rng = np.random.default_rng([*seed, per_class])
     root = np.linalg.cholesky(noise(values, per_class=per_class))
-    with progress(cohorts, label="Cohorts") as advance:
-        for _ in range(cohorts):
-            points = values + root @ rng.standard_normal(values.size)
-            replicates = points + rng.standard_normal((draws, values.size)) @ root.T
-            yield np.clip(points, 0, 1), np.clip(replicates, 0, 1)
-            advance(1)
+    points = values + root @ rng.standard_normal(values.size)
+    replicates = points + rng.standard_normal((draws, values.size)) @ root.T
+    return np.clip(points, 0, 1), np.clip(replicates, 0, 1)
 
 
-def keeps_need(law: Law, *, cohorts: int, draws: int, seed: int) -> Kept:
+def told_need(number: int, *, law: Law, draws: int, seed: int) -> tuple[float, ...]:
+    """What one cohort is told of the local patients needed: covers, bounded, wrong, never, beyond."""
+    points, replicates = drawn(law.at(SIZES), per_class=law.per_class, draws=draws, seed=(seed, number))
+    need = patients_needed(LearningCurve("transfer", "auroc", SIZES, points, replicates), target=law.target)
+    inside = need.low <= max(law.need, need.smallest) <= need.high
+    bounded = not need.verdict.startswith(("cannot tell", "never"))
+    wrong = not inside and (bounded or (need.verdict.startswith("never") and math.isfinite(law.need)))
+    return inside, bounded, wrong, need.never, need.cannot_say
+
+
+def keeps_need(law: Law, *, cohorts: int, draws: int, seed: int, jobs: int = 1) -> Kept:
     """Coverage and honesty of the local patients needed."""
-    held, told, wrong, never, beyond = [], [], [], [], []
-    for points, replicates in cohorts_of(law.at(SIZES), per_class=law.per_class, cohorts=cohorts, draws=draws, seed=seed):
-        need = patients_needed(LearningCurve("transfer", "auroc", SIZES, points, replicates), target=law.target)
-        inside = need.low <= max(law.need, need.smallest) <= need.high
-        bounded = not need.verdict.startswith(("cannot tell", "never"))
-        held.append(inside)
-        told.append(bounded)
-        wrong.append(not inside and (bounded or (need.verdict.startswith("never") and math.isfinite(law.need))))
-        never.append(need.never)
-        beyond.append(need.cannot_say)
-    return Kept(law.name, law.need, *(float(np.mean(part)) for part in (held, told, wrong, never, beyond)))
+    found = spread(partial(told_need, law=law, draws=draws, seed=seed), range(cohorts), jobs=jobs)
+    return Kept(law.name, law.need, *np.mean(found, axis=0).tolist())
 
 
-def keeps_rate(worth: float, *, at: float, cohorts: int, draws: int, seed: int) -> Kept:
-    """Coverage of the label exchange rate where transfer with n patients is as good as local-only with n + worth."""
+def told_rate(number: int, *, worth: float, at: float, draws: int, seed: int) -> tuple[bool, bool]:
+    """Whether the label exchange rate of one cohort holds the truth, and whether it is bounded."""
     law = Law("", 0.95, 0.80, 0.70, 0.9)
     values = np.concatenate([law.at(SIZES), law.at(np.array([at + worth]))])
-    held, told = [], []
-    for points, replicates in cohorts_of(values, per_class=law.per_class, cohorts=cohorts, draws=draws, seed=seed):
-        local = LearningCurve("local-only", "auroc", SIZES, points[:-1], replicates[:, :-1])
-        transfer = LearningCurve("transfer", "auroc", np.array([at]), points[-1:], replicates[:, -1:])
-        (rate,) = exchange_rates(local, transfer)
-        truth = worth if rate.least <= worth <= rate.most else rate.least - 1 if worth < rate.least else rate.most + 1  # censored
-        low, high = (np.clip(end, rate.least - 1, rate.most + 1) for end in (rate.low, rate.high))
-        held.append(low <= truth <= high)
-        told.append(math.isfinite(rate.low) and math.isfinite(rate.high))
-    coverage = float(np.mean(held))
-    return Kept(f"exchange {worth:+.0f} at {at:.0f}", worth, coverage, float(np.mean(told)), 1 - coverage)
+    points, replicates = drawn(values, per_class=law.per_class, draws=draws, seed=(seed, number))
+    local = LearningCurve("local-only", "auroc", SIZES, points[:-1], replicates[:, :-1])
+    transfer = LearningCurve("transfer", "auroc", np.array([at]), points[-1:], replicates[:, -1:])
+    (rate,) = exchange_rates(local, transfer)
+    truth = worth if rate.least <= worth <= rate.most else rate.least - 1 if worth < rate.least else rate.most + 1  # censored
+    low, high = (np.clip(end, rate.least - 1, rate.most + 1) for end in (rate.low, rate.high))
+    return bool(low <= truth <= high), math.isfinite(rate.low) and math.isfinite(rate.high)
+
+
+def keeps_rate(worth: float, *, at: float, cohorts: int, draws: int, seed: int, jobs: int = 1) -> Kept:
+    """Coverage of the label exchange rate where transfer with n patients is as good as local-only with n + worth."""
+    found = spread(partial(told_rate, worth=worth, at=at, draws=draws, seed=seed), range(cohorts), jobs=jobs)
+    coverage, told = np.mean(found, axis=0).tolist()
+    return Kept(f"exchange {worth:+.0f} at {at:.0f}", worth, coverage, told, 1 - coverage)
 
 
 def main() -> None:
     """Print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cohorts", type=int, default=4000)
-    parser.add_argument("--draws", type=int, default=400)
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
-    sizes = {"cohorts": options.cohorts, "draws": options.draws, "seed": options.seed}
+    asked = parser(__doc__)
+    asked.add_argument("--draws", type=int, default=400)
+    options = asked.parse_args()
+    sizes = {"cohorts": options.cohorts, "draws": options.draws, "seed": options.seed, "jobs": options.jobs}
     print(f"{options.cohorts} cohorts, {options.draws} replicates, points at {SIZES.astype(int).tolist()} local patients")
     print(f"{'law':<20}{'truth':>8}{'covers':>8}{'bounded':>9}{'wrong':>7}{'never':>7}{'beyond':>8}")
     for found in [keeps_need(law, **sizes) for law in LAWS] + [

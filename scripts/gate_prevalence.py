@@ -1,17 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Coverage of the local prevalence, and which shift is named for which: `python scripts/gate_prevalence.py [--cohorts 4000] [--seed 0]`.
+"""Coverage of the local prevalence, and which shift is named for which: `python -m scripts.gate_prevalence [--jobs 16]`.
 
 Binormal scores; features are eight normal numbers of which one carries the finding. Gates: estimands of medsetu, coverage of intervals and
 naming of causes. Knobs are set to where the test of that cause alone, told all else, finds it in about 90 % of cohorts ("oracle").
 """
 
-import argparse
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import expit
+from scripts.spread import parser, spread
 
 from medsetu.shift.cause import at_prevalence, gather
 from medsetu.shift.cohort import Cohort, Films
@@ -95,18 +96,22 @@ def oracle(world: World, drawn: Cohort, *, plan: ShiftPlan) -> bool:
     return all(p <= plan.alpha for p in found)
 
 
-def named(world: World, *, cohorts: int, seed: int) -> tuple[dict[str, float], float]:
+def name_of(item: tuple[World, int], *, seed: int) -> tuple[str, bool]:
+    """Name that one cohort is given, and whether the oracle finds its cause."""
+    world, number = item
+    drawn = cohort(world, np.random.default_rng([seed, WORLDS.index(world), number]))
+    plan = ShiftPlan(permutations=199, seed=number)
+    seen = oracle(world, drawn, plan=plan)
+    if world.known == SCORES:
+        drawn = replace(drawn, local_films=replace(drawn.local_films, label=np.full(len(drawn.local_films), np.nan)))
+    return name_shift(gather(drawn, plan), alpha=plan.alpha)[0], seen
+
+
+def named(world: World, *, cohorts: int, seed: int, jobs: int = 1) -> tuple[dict[str, float], float]:
     """Share of cohorts with each name, and power of the oracle."""
-    counts, power = dict.fromkeys(NAMES, 0), 0
-    for number in range(cohorts):
-        rng = np.random.default_rng([seed, WORLDS.index(world), number])
-        plan = ShiftPlan(permutations=199, seed=number)
-        drawn = cohort(world, rng)
-        power += oracle(world, drawn, plan=plan)
-        if world.known == SCORES:
-            drawn = replace(drawn, local_films=replace(drawn.local_films, label=np.full(len(drawn.local_films), np.nan)))
-        counts[name_shift(gather(drawn, plan), alpha=plan.alpha)[0]] += 1
-    return {name: count / cohorts for name, count in counts.items()}, power / cohorts
+    found = spread(partial(name_of, seed=seed), [(world, number) for number in range(cohorts)], jobs=jobs)
+    names = [name for name, _ in found]
+    return {name: names.count(name) / cohorts for name in NAMES}, float(np.mean([seen for _, seen in found]))
 
 
 def wrong_names(world: World) -> set[str]:
@@ -115,49 +120,51 @@ def wrong_names(world: World) -> set[str]:
     return set(NAMES) - right - {NO_SHIFT, CANNOT_TELL}
 
 
-CELLS = (  # validation patients per class, local patients, local prevalence, films per patient
+Cell = tuple[int, int, float, int]
+CELLS: tuple[Cell, ...] = (  # validation patients per class, local patients, local prevalence, films per patient
     *((size, size, prevalence, 1) for size in (100, 50, 25) for prevalence in (0.5, 0.2, 0.1)),
     (100, 400, 0.05, 1),
     (50, 50, 0.3, 3),
 )
 
 
-def covered(
-    per_class: int, local: int, prevalence: float, *, each: int, cohorts: int, seed: int, replicates: int = 400
-) -> dict[str, tuple[float, float]]:
+def holds(number: int, *, cell: Cell, seed: int, replicates: int) -> dict[str, tuple[bool, float]]:
+    """Whether each method's interval holds the truth in one cohort, and its width."""
+    per_class, local, prevalence, each = cell
+    rng = np.random.default_rng([seed, per_class, local, round(100 * prevalence), each, number])
+    here = (rng.random(local) < prevalence).astype(np.float64)
+    sides = []
+    for label in (np.r_[np.ones(per_class), np.zeros(per_class)], here):
+        shared = rng.normal(size=label.size) * np.sqrt(0.6 if each > 1 else 0.0)
+        own = rng.normal(size=(each, label.size)) * np.sqrt(0.4 if each > 1 else 1.0)
+        sides.append(((2.0 * (label - 0.5) + shared + own).ravel(), np.tile(label, each), np.tile(np.arange(label.size), each)))
+    found = prevalence_estimates(
+        sides[0][1],
+        expit(1 + 4 * sides[0][0]),
+        cluster=sides[0][2],
+        local_scores=expit(1 + 4 * sides[1][0]),
+        local_cluster=sides[1][2],
+        replicates=replicates,
+        seed=number,
+    )
+    return {name: (one.low <= prevalence <= one.high, one.high - one.low) for name, one in found.items()}
+
+
+def covered(cell: Cell, *, cohorts: int, seed: int, replicates: int = 400, jobs: int = 1) -> dict[str, tuple[float, float]]:
     """Coverage and mean width of each method's interval; scores are overconfident, films of a patient correlate with 0.6."""
-    hits: dict[str, list[bool]] = {name: [] for name in METHODS}
-    widths: dict[str, list[float]] = {name: [] for name in METHODS}
-    for number in range(cohorts):
-        rng = np.random.default_rng([seed, per_class, local, round(100 * prevalence), each, number])
-        here = (rng.random(local) < prevalence).astype(np.float64)
-        sides = []
-        for label in (np.r_[np.ones(per_class), np.zeros(per_class)], here):
-            shared = rng.normal(size=label.size) * np.sqrt(0.6 if each > 1 else 0.0)
-            own = rng.normal(size=(each, label.size)) * np.sqrt(0.4 if each > 1 else 1.0)
-            sides.append(((2.0 * (label - 0.5) + shared + own).ravel(), np.tile(label, each), np.tile(np.arange(label.size), each)))
-        found = prevalence_estimates(
-            sides[0][1],
-            expit(1 + 4 * sides[0][0]),
-            cluster=sides[0][2],
-            local_scores=expit(1 + 4 * sides[1][0]),
-            local_cluster=sides[1][2],
-            replicates=replicates,
-            seed=number,
-        )
-        for name, one in found.items():
-            hits[name].append(one.low <= prevalence <= one.high)
-            widths[name].append(one.high - one.low)
+    found = spread(partial(holds, cell=cell, seed=seed, replicates=replicates), range(cohorts), jobs=jobs)
+    hits, widths = ({name: [one[name][part] for one in found] for name in METHODS} for part in (0, 1))
     return {name: (float(np.mean(hits[name])), float(np.nanmean(widths[name]))) for name in METHODS}
 
 
-def print_coverage(cohorts: int, seed: int) -> None:
+def print_coverage(cohorts: int, seed: int, *, jobs: int) -> None:
     """Table of coverage with its gate."""
     print(f"95 % intervals of the local prevalence, {cohorts} cohorts per line (coverage, mean width)")
     print("val per class  local  prevalence  films each  " + "".join(f"{name:>16}" for name in METHODS) + "  gate")
     every: dict[str, list[float]] = {name: [] for name in METHODS}
-    for per_class, local, prevalence, each in CELLS:
-        found = covered(per_class, local, prevalence, each=each, cohorts=cohorts, seed=seed)
+    for cell in CELLS:
+        per_class, local, prevalence, each = cell
+        found = covered(cell, cohorts=cohorts, seed=seed, jobs=jobs)
         for name, (share, _) in found.items():
             every[name].append(share)
         told = "".join(f"{share:>10.3f} {width:.3f}" for share, width in found.values())
@@ -166,7 +173,7 @@ def print_coverage(cohorts: int, seed: int) -> None:
     print(f"{'mean':>44}  " + "".join(f"{np.mean(shares):>10.3f}      " for shares in every.values()) + "  >= 0.94")
 
 
-def print_names(cohorts: int, seed: int) -> None:
+def print_names(cohorts: int, seed: int, *, jobs: int) -> None:
     """Confusion matrix of true cause and name, with its gates."""
     print(f"\nNames given, {cohorts} cohorts per line (global 100 + 100 test and validation, local 150)")
     print(
@@ -175,7 +182,7 @@ def print_names(cohorts: int, seed: int) -> None:
         + "    oracle  wrong (<= 0.05)  right (>= 0.85)"
     )
     for world in WORLDS:
-        found, power = named(world, cohorts=cohorts, seed=seed)
+        found, power = named(world, cohorts=cohorts, seed=seed, jobs=jobs)
         knobs = f"prevalence {world.prevalence}, beside {world.beside}, along {world.along}"
         wrong = sum(found[name] for name in wrong_names(world))
         right = f"{found[world.truth]:.3f}" if world.identifiable else "not identifiable"
@@ -185,12 +192,9 @@ def print_names(cohorts: int, seed: int) -> None:
 
 def main() -> None:
     """Print both tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cohorts", type=int, default=4000)
-    parser.add_argument("--seed", type=int, default=0)
-    asked = parser.parse_args()
-    print_names(asked.cohorts, asked.seed)
-    print_coverage(asked.cohorts, asked.seed)
+    asked = parser(__doc__).parse_args()
+    print_names(asked.cohorts, asked.seed, jobs=asked.jobs)
+    print_coverage(asked.cohorts, asked.seed, jobs=asked.jobs)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from scripts.gate_explain import World, gate
+from scripts.gate_explain import Design, World, gate
 
 from medsetu.manifest.build import build
 from medsetu.manifest.plan import SplitPlan
@@ -69,7 +69,7 @@ def test_unlabelled_local_films_and_five_films_are_refused_in_every_row():
 
 def test_small_gate_of_coverage():
     world = World("all of them", age=0.4, look=0.4, skill=0.4, prevalence=0.4, offset=0.3)
-    tallies = list(gate(world, (250, 200), cohorts=8, bootstrap=40, seed=1, patients=10_000))
+    tallies = list(gate([Design(world, (250, 200))], cohorts=8, plan=ShiftPlan(bootstrap=40, seed=1), patients=10_000))
     assert {one.measure for one in tallies} == {"AUROC", "matched gap", "log loss", "net benefit", "DISDE"}
     for one in tallies:
         if one.refused < 0.5:

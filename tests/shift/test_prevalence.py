@@ -40,7 +40,7 @@ def test_nothing_planted_covers_the_global_prevalence_and_more_planted_moves_fur
 
 @pytest.mark.parametrize(("each", "cohorts"), [(1, 80), (3, 20)])
 def test_intervals_cover(each, cohorts):
-    found = covered(50, 50, 0.3, each=each, cohorts=cohorts, seed=5, replicates=200)
+    found = covered((50, 50, 0.3, each), cohorts=cohorts, seed=5, replicates=200)
     least = binom.ppf(0.005, cohorts, 0.93) / cohorts
     assert min(share for share, _ in found.values()) >= least
 
