@@ -2,6 +2,7 @@
 """A toy stage: a tiny network with dropout and batch norm, and films whose class is a bright corner."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -106,3 +107,42 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+class KilledError(Exception):
+    """Stands for SIGKILL where the test stays in one process."""
+
+
+class KilledData(ToyData):
+    """Raise in the training loader after some batches, as a kill would."""
+
+    def __init__(self, after: int, **more: int) -> None:
+        super().__init__(**more)
+        self.after = after
+
+    def train_dataloader(self):
+        loader = super().train_dataloader()
+        take = loader.dataset.__class__.__getitem__
+        owner = self
+
+        class Mortal(loader.dataset.__class__):
+            def __getitem__(self, request):
+                owner.after -= 1
+                if owner.after < 0:
+                    raise KilledError
+                return take(self, request)
+
+        loader.dataset.__class__ = Mortal
+        return loader
+
+
+def resumed_like_whole(folder: Path, *, plan: StagePlan, after: int = 8) -> StageResult:
+    """Run a stage whole, and again killed after some batches and continued: both must end with the same bytes."""
+    whole = run(folder / "whole", plan=plan)
+    often = replace(OPTIONS, save_every_s=0.0)
+    with pytest.raises(KilledError):
+        run(folder / "cut", plan=plan, data=KilledData(after), options=often)
+    resumed = run(folder / "cut", plan=plan, options=often)
+    assert resumed.sha256 == whole.sha256
+    assert resumed.best_epoch == whole.best_epoch
+    return whole

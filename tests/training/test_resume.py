@@ -22,36 +22,9 @@ from medsetu.core.errors import DataError, ResourceError
 from medsetu.core.run import sha256_file
 from medsetu.training.plan import StagePlan
 from medsetu.training.resume import AtomicCheckpointIO, RandomState, latest_checkpoint
-from training.conftest import OPTIONS, ToyData, run
+from training.conftest import OPTIONS, KilledData, KilledError, ToyData, run
 
 TESTS = Path(__file__).parents[1]
-
-
-class KilledError(Exception):
-    """Stands for SIGKILL where the test stays in one process."""
-
-
-class KilledData(ToyData):
-    """Raise in the training loader after some batches, as a kill would."""
-
-    def __init__(self, after: int, **more: int) -> None:
-        super().__init__(**more)
-        self.after = after
-
-    def train_dataloader(self):
-        loader = super().train_dataloader()
-        take = loader.dataset.__class__.__getitem__
-        owner = self
-
-        class Mortal(loader.dataset.__class__):
-            def __getitem__(self, request):
-                owner.after -= 1
-                if owner.after < 0:
-                    raise KilledError
-                return take(self, request)
-
-        loader.dataset.__class__ = Mortal
-        return loader
 
 
 @pytest.mark.parametrize("after", [3, 6, 11, 15])  # inside an epoch, at its end, twice inside later ones; 6 batches per epoch
