@@ -22,7 +22,8 @@ from medsetu.core.errors import DataError, ResourceError
 from medsetu.core.run import sha256_file
 from medsetu.training.plan import StagePlan
 from medsetu.training.resume import AtomicCheckpointIO, RandomState, latest_checkpoint
-from training.conftest import OPTIONS, KilledData, KilledError, ToyData, run
+from medsetu.tuning.strategy import LinearProbe
+from training.conftest import OPTIONS, KilledData, KilledError, ToyData, resumed_like_whole, run
 
 TESTS = Path(__file__).parents[1]
 
@@ -262,3 +263,8 @@ def test_same_seed_same_bytes_and_workers_do_not_matter(tmp_path: Path, plan: St
     other = run(tmp_path / "d", plan=plan, data=ToyData(seed=1), seed=1)
     assert first.sha256 == second.sha256 == workers.sha256 == sha256_file(first.weights)
     assert other.sha256 != first.sha256
+
+
+@pytest.mark.parametrize("after", [3, 8])
+def test_a_probe_resumed_inside_an_epoch_keeps_its_trunk_at_rest(tmp_path: Path, plan: StagePlan, after: int) -> None:
+    resumed_like_whole(tmp_path, plan=replace(plan, tuning=LinearProbe()), after=after)

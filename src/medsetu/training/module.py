@@ -64,6 +64,10 @@ class StageModule(pl.LightningModule):
         plan.tuning.free(network)
         self.pull = plan.tuning.penalty(network)
 
+    def on_train_start(self) -> None:
+        """Enter the epoch that a killed run was in: Lightning does not call ``on_train_epoch_start`` when it resumes inside one."""
+        self.on_train_epoch_start()
+
     def on_train_epoch_start(self) -> None:
         """Set what moves in this epoch, and train and eval modes, as the strategy wants them (a probe keeps its trunk in eval)."""
         self.plan.tuning.set_epoch(self.network, epoch=self.current_epoch, epochs=self.plan.epochs)
