@@ -152,7 +152,7 @@ def test_completion_of_verbs(complete):
 def test_completion_of_recipes(complete):
     recipes = sorted(path.stem for path in (config_folder() / "recipe").glob("*.yaml"))
     assert complete("medsetu train recipe=") == [f"recipe={name}" for name in recipes]
-    assert complete("medsetu study recipe=tb_") == ["recipe=tb_global_to_india"]
+    assert complete("medsetu study recipe=tb_g") == ["recipe=tb_global_to_india"]
 
 
 def test_completion_of_keys(complete):

@@ -5,14 +5,31 @@ import contextlib
 import io
 import json
 
+import hydra
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
 from experiment.conftest import run_study
+from fakes import cbis_ddsm, chexpert, dmid, mini_mias, montgomery, nih_chestxray14, nitrd, shenzhen, tb_chest_radiography_database
+from medsetu.core.place import config_folder
 from medsetu.experiment import train
+from medsetu.recipe.app import plain
 
+RELEASES = {  # folder below the data folder -> what writes it
+    "nih_chestxray14": lambda root: nih_chestxray14.write(root, patients=60, films=1, prevalence=0.4),
+    "tb_chest_radiography_database": lambda root: tb_chest_radiography_database.write(root, per_class=20),
+    "nitrd_da": lambda root: nitrd.write(root, per_class=16, parts="A"),
+    "nitrd_db": lambda root: nitrd.write(root, per_class=40, parts="B"),
+    "shenzhen": lambda root: shenzhen.write(root, per_class=16),
+    "montgomery": lambda root: montgomery.write(root, per_class=8),
+    "chexpert": lambda root: chexpert.write(root, per_class=20),
+    "cbis_ddsm": lambda root: cbis_ddsm.write(root, per_class=16),
+    "dmid": lambda root: dmid.write(root, per_class=10),
+    "mini_mias": lambda root: mini_mias.write(root, per_class=12),
+}
+RECIPES = sorted(path.stem for path in (config_folder() / "recipe").glob("*.yaml") if path.stem != "demo")
 CROSSFIT = ("manifest.crossfit.when=always", "manifest.crossfit.folds=2", "manifest.crossfit.repeats=1", "logger=csv")
 
 
@@ -140,3 +157,35 @@ def test_a_fold_that_does_not_exist_is_refused(say, words):
     code, told = say("train", *words)
     assert code == 2
     assert "has no fold" in told
+
+
+@pytest.fixture(scope="module")
+def releases(tmp_path_factory):
+    """A data folder with a tiny copy of every release that a recipe names."""
+    root = tmp_path_factory.mktemp("releases")
+    for name, write in RELEASES.items():
+        write(root / name)
+    table = nitrd.write(root / "hospital", per_class=16, parts="A")
+    films = sorted(path.relative_to(table).as_posix() for path in table.rglob("*.jpg"))
+    pd.DataFrame({"image": films, "pneumonia": [int("px" in film) for film in films]}).to_csv(table / "labels.csv", index=False)
+    return root
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_takes_a_step_on_tiny_copies_of_its_releases(name, releases, tmp_path):
+    """The longest arm of each recipe, one batch per stage, through to the report."""
+    words = ["backbone=resnet10t_scratch", "backbone.name=test_resnet", "backbone.weights=null", "backbone.size=32", "logger=csv"]
+    words += ["data.build_workers=1", "data.progress=false", "evaluation.bootstrap=10", "evaluation.groups=[]"]
+    words += ["manifest.crossfit.folds=2", "manifest.crossfit.repeats=1", "manifest.max_quarantine=0.5"]
+    words += ["manifest.near.distance=0", "manifest.near.correlation=1.0"]  # fakes look alike
+    words += ["+debug=fast", "trainer.accelerator=cpu", "trainer.precision=fp32", "trainer.limit_batches=1"]
+    words += [f"paths.runs={tmp_path}", f"paths.data={releases}"]
+    with hydra.initialize_config_dir(str(config_folder()), version_base="1.3"):
+        config = plain(hydra.compose("train", [f"recipe={name}", *words]))
+    for stage in config["stages"].values():
+        stage.update(epochs=1, batch_size=8)
+    config["arm"] = max((arm for arm, stages in config["arms"].items() if stages), key=lambda arm: len(config["arms"][arm]))
+    out = train_quietly(config)
+    assert "Report: " in out
+    run = next((tmp_path / name).glob(f"{config['arm'].replace(':', '.')}-s0-*[0-9a-f]/provenance.json")).parent
+    assert len(stages_of(run)) == len(config["arms"][config["arm"]])

@@ -14,7 +14,7 @@ OBSERVATIONS = ["No Finding", "Enlarged Cardiomediastinum", "Cardiomegaly", "Lun
 
 
 def write(root: Path, *, seed=0, per_class=6, brightness=0.05) -> Path:
-    """Write the release: odd patients have an effusion and uncertain pneumonia, even ones have no finding."""
+    """Write the release: even patients are clear, odd ones have an effusion and uncertain pneumonia, or edema."""
     rng = np.random.default_rng(seed)
     root.mkdir(parents=True, exist_ok=True)
     for split, count in (("train", 2 * per_class), ("valid", per_class)):
@@ -22,7 +22,9 @@ def write(root: Path, *, seed=0, per_class=6, brightness=0.05) -> Path:
         for number in range(1, count + 1):
             patient = f"patient{number + (64540 if split == 'valid' else 0):05d}"
             ill = number % 2 == 1
-            labels = {"Pleural Effusion": "1.0", "Pneumonia": "-1.0"} if ill else {"No Finding": "1.0"}
+            labels = dict.fromkeys(("Pleural Effusion", "Atelectasis", "Cardiomegaly", "Consolidation", "Pneumothorax"), "1.0")
+            labels = labels | {"Pneumonia": "-1.0"} if ill else {"No Finding": "1.0"}
+            labels = {"Edema": "1.0", "Pneumonia": "1.0"} if number % 6 == 5 else labels
             for file, kind, view in (("view1_frontal.jpg", "Frontal", "AP"), ("view2_lateral.jpg", "Lateral", "")):
                 place = root / split / patient / "study1" / file
                 place.parent.mkdir(parents=True, exist_ok=True)
