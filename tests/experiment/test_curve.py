@@ -11,9 +11,9 @@ from experiment.conftest import run_study
 from medsetu.core.errors import ConfigError
 from medsetu.core.run import RunFolder
 from medsetu.core.table import PREDICTION_COLUMNS, read_table
-from medsetu.experiment import study
+from medsetu.experiment import curve, study
 from medsetu.experiment.curve import CURVE_COLUMNS, curve_cells, read_curves
-from medsetu.experiment.design import Cell, assignment_of, thinned_assignment
+from medsetu.experiment.design import Cell, assignment_of, cell_of, thinned_assignment
 from medsetu.experiment.evidence import finished_runs
 from medsetu.experiment.outcome import refuse_thinned
 from medsetu.experiment.prepare import manifest_folder
@@ -23,6 +23,7 @@ from medsetu.recipe.recipe import build_recipe
 from medsetu.shift.exchange import exchange_rates
 
 SHARE = 0.6
+SHOTS = 3
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +97,73 @@ def test_a_study_with_a_curve_leaves_its_points(bent, finished, recipe, prepared
         refuse_thinned(predictions)
 
 
+def test_few_shot_points_are_draws_on_the_same_films(copied, recipe, prepared):
+    """Each draw is other patients and another training; the global stage is trained once, and the claim is about redraws."""
+    shot = run_study({**copied.config, "shots": [SHOTS], "draws": 2})
+    assert shot.err.count("Training stage") == 4
+    points = pd.read_csv(shot.study / "curve.csv").set_index("label")
+    few = points.loc[[f"local-only@{SHOTS}-shot", f"transfer@{SHOTS}-shot"]]
+    assert few["patients"].tolist() == [2 * SHOTS, 2 * SHOTS]
+    assert few["shots"].tolist() == [SHOTS, SHOTS]
+    assert few["share"].isna().all()
+    assert points["n_samples"].nunique() == 1
+    predictions = read_table(shot.study / "curve.parquet")
+    drawn = predictions[predictions["arm"] == f"transfer@{SHOTS}-shot"]
+    assert drawn["seed"].nunique() == 2  # so that every interval counts a draw as it counts a seed
+    one, two = (rows.set_index("sample_id")["score"] for _, rows in drawn.groupby("seed"))
+    assert set(one.index) == set(two.index)
+    assert not np.allclose(one, two.loc[one.index])
+    run = RunFolder(next((shot.runs / "demo" / "curve").glob(f"transfer@{SHOTS}-shot-d1-s0*")))
+    facts = json.loads(run.provenance.read_text())
+    assert cell_of(facts) == Cell("transfer", 0, -1, None, SHOTS, 1)
+    assert (
+        facts["labels_spent"]["local"]
+        == count_learned(prepared.manifest, thinned_assignment(recipe, prepared, cell_of(facts)), domain="local")[1]
+    )
+    curves = read_curves(shot.study, replicates=20)
+    assert len(exchange_rates(curves["local-only"], curves["transfer"])) == 3
+    assert not list((shot.runs / "demo").glob("*-shot*"))
+
+
+@pytest.mark.parametrize(("arm", "shared"), [("local-only", ""), ("transfer", " from 1 seed of the stages before")])
+def test_the_claim_is_about_redraws_and_their_spread_counts(recipe, arm, shared):
+    """Draws that differ widen the interval that one draw has, and the note names the third claim level."""
+    rng, label = np.random.default_rng(0), np.repeat([0.0, 1.0], 40)
+    cells = [Cell(arm, 0, -1, None, 4, draw) for draw in range(6)]
+    parts = [
+        pd.DataFrame(
+            {
+                "seed": cell.training_seed,
+                "fold": -1,
+                "sample_id": [f"f{film}" for film in range(80)],
+                "patient_id": [f"p{film}" for film in range(80)],
+                "finding": "tuberculosis",
+                "label": label,
+                "score": 1 / (1 + np.exp(-(label * (0.2 + 0.5 * cell.draw) + rng.normal(size=80)))),
+            }
+        )
+        for cell in cells
+    ]
+    found = curve._point(pd.concat(parts), [(cell, (8, 8)) for cell in cells], recipe=recipe)
+    assert f"claim: this recipe with n local patients, 6 training redraws{shared}" in found["note"]
+    one = curve._point(parts[2], [(cells[2], (8, 8))], recipe=recipe)
+    assert "claim: this model" in one["note"]
+    assert found["high"] - found["low"] > 1.5 * (one["high"] - one["low"])
+
+
+def test_draws_take_the_seeds_in_turn(recipe, prepared):
+    cells = curve_cells(recipe, prepared, seeds=[5, 7], shares=[], shots=[3, 4], draws=3)
+    assert [cell.name for cell in cells[:2]] == ["local-only@4-shot-d0-s5", "transfer@4-shot-d0-s5"]
+    assert [(cell.draw, cell.seed) for cell in cells if cell.arm == "transfer" and cell.local_patients == 3] == [(0, 5), (1, 7), (2, 5)]
+    assert len({cell.training_seed for cell in cells}) == 3
+
+
+@pytest.mark.parametrize(("shots", "draws"), [([1], 2), ([1000], 2), ([3, 3], 2), ([3], 0)])
+def test_numbers_of_patients_that_cannot_be_drawn_are_refused(recipe, prepared, shots, draws):
+    with pytest.raises(ConfigError, match=r"Key (shots|draws|curve)"):
+        curve_cells(recipe, prepared, seeds=[0], shares=[], shots=shots, draws=draws)
+
+
 def test_a_study_without_a_curve_has_none(finished):
     assert read_curves(finished.study) == {}
     assert not (finished.runs / "demo" / "curve").exists()
@@ -103,13 +171,13 @@ def test_a_study_without_a_curve_has_none(finished):
 
 def test_launched_jobs_carry_the_share(recipe, prepared, finished, monkeypatch, tmp_path):
     """Every job of a launcher is a cell again on the other side; what others start from goes first."""
-    waves, cells = [], [Cell("transfer", 0), Cell("global-only", 0), Cell("transfer", 0, -1, SHARE)]
+    waves, cells = [], [Cell("transfer", 0), Cell("global-only", 0), Cell("transfer", 0, -1, SHARE), Cell("transfer", 0, 2, None, 4, 1)]
     monkeypatch.setattr(study, "launch", lambda jobs, task: waves.append(jobs) or [str(tmp_path)] * len(jobs))
     study._everywhere(cells)
-    assert [[job["arm"] for job in wave] for wave in waves] == [["global-only"], ["transfer", "transfer"]]
+    assert [[job["arm"] for job in wave] for wave in waves] == [["global-only"], ["transfer"] * 3]
     met = []
     monkeypatch.setattr(study, "prepare_recipe", lambda _: prepared)
     monkeypatch.setattr(study, "run_cell", lambda *found: met.append(found[2]) or RunFolder(tmp_path))
     for job in waves[1]:
         study.run_one({**finished.config, **job})
-    assert met == [cells[0], cells[2]]
+    assert met == [cells[0], *cells[2:]]

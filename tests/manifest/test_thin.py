@@ -9,7 +9,7 @@ import pytest
 
 from medsetu.core.errors import ConfigError
 from medsetu.manifest.assign import classes
-from medsetu.manifest.thin import count_learned, keep_share, thin
+from medsetu.manifest.thin import count_learned, keep_share, shots_of, thin, thin_to
 
 
 def exams(patients=60, images=4):
@@ -79,6 +79,47 @@ def test_the_draw_follows_the_seed_and_not_the_order_of_rows():
     turned = frame.sample(frac=1, random_state=0)
     assert set(thinned(frame, 0.5).index) == set(thinned(turned, 0.5).index)
     assert set(thinned(frame, 0.5).index) != set(thinned(frame, 0.5, seed=1).index)
+
+
+def shot(frame, patients, *, seed=0):
+    return thin_to(frame, assignment(frame), domain="local", patients=patients, finding="edema", seed=seed)
+
+
+def test_k_shot_is_k_patients_of_each_class():
+    """T09: k counts patients, who keep their four images; both classes give k, training and validation together."""
+    frame = exams()
+    for patients in (2, 5, 9):
+        kept = shot(frame, patients)
+        rows = frame[frame["sample_id"].isin(kept.index) & (frame["domain"] == "local")]
+        learned = rows[rows["split"] != "test"]
+        worst = learned.groupby("group_id")["edema"].max()
+        assert worst.value_counts().to_dict() == {1.0: patients, 0.0: patients}
+        assert (learned.groupby("group_id").size() == 4).all()
+        assert (learned.groupby("group_id")["split"].nunique() == 1).all()
+        assert set(learned["split"]) == {"train", "val"}
+        test = (frame["split"] == "test") | (frame["domain"] == "global")
+        assert frame.loc[test, "sample_id"].isin(kept.index).all()
+
+
+def test_a_smaller_k_is_within_a_larger_one_on_the_same_side():
+    frame = exams()
+    drawn = [set(shot(frame, patients).items()) for patients in range(2, 13)]
+    assert all(small < large for small, large in pairwise(drawn))
+    assert drawn[3] != set(shot(frame, 5, seed=1).items())
+
+
+@pytest.mark.parametrize(("train", "val"), [(33, 8), (1, 9), (9, 1), (4, 0)])
+def test_neither_side_ever_loses_a_patient_when_k_rises(train, val):
+    parts = [shots_of(k, train=train, val=val) for k in range(2, train + val + 1)]
+    assert all(low[0] <= high[0] and low[1] <= high[1] for low, high in pairwise(parts))
+    assert parts[-1] == (train, val)
+    assert min(part[1] for part in parts) == min(1, val)
+
+
+@pytest.mark.parametrize("patients", [0, 1, 1000])
+def test_an_impossible_number_is_refused(patients):
+    with pytest.raises(ConfigError, match="Key shots"):
+        shot(exams(), patients)
 
 
 @pytest.mark.parametrize("share", [0.0, -0.1, 1.1])

@@ -14,6 +14,7 @@ import yaml
 
 from medsetu.backbone.network import Network
 from medsetu.core.run import RunFolder, atomic_write, content_key, sha256_file, write_json
+from medsetu.core.sample import LOCAL
 from medsetu.core.table import PREDICTION_COLUMNS, conform, write_table
 from medsetu.data.datamodule import prediction_loader
 from medsetu.experiment.design import CURVE, Cell, split_hash, thinned_assignment
@@ -50,13 +51,12 @@ def run_cell(recipe: Recipe, prepared: Prepared, cell: Cell) -> RunFolder:
     record: StageRecord | None = None
     records = []
     for name in recipe.stages_of(cell.arm):
-        record = run_stage(
-            recipe, name, manifest=prepared.manifest, assignment=assignment, seed=cell.seed, previous=record, hardware=hardware
-        )
+        seed = cell.training_seed if recipe.stages[name].side == LOCAL else cell.seed
+        record = run_stage(recipe, name, manifest=prepared.manifest, assignment=assignment, seed=seed, previous=record, hardware=hardware)
         records.append(record)
     key = content_key([record.key for record in records] + [prepared.fingerprint], length=8)
     place = recipe.paths["runs"] / recipe.name
-    run = RunFolder((place if cell.local_share is None else place / CURVE) / f"{cell.name}-{key}")
+    run = RunFolder((place / CURVE if cell.is_thinned else place) / f"{cell.name}-{key}")
     if _is_done(run):
         log.info("Run %s is finished already", cell.name)
         return run
@@ -81,7 +81,7 @@ def _write_run(
     assignment: "pd.Series[str]",
     hardware: Hardware,
 ) -> None:
-    atomic_write(run.recipe, yaml.safe_dump({**recipe.raw, **_identity(cell)}, sort_keys=False).encode())
+    atomic_write(run.recipe, yaml.safe_dump({**recipe.raw, **cell.identity}, sort_keys=False).encode())
     for record in records:
         atomic_write(run.checkpoints / f"{record.name}.safetensors", record.weights.read_bytes(), sidecar=True)
     last = records[-1]
@@ -139,7 +139,7 @@ def to_predictions(scores: Scores, rows: pd.DataFrame, *, findings: Sequence[str
     parts = []
     for column, finding in enumerate(findings):
         part = facts[["patient_id", "domain", "split", *GROUP_COLUMNS]].reset_index()
-        part = part.assign(run=run, arm=cell.label, seed=cell.seed, fold=cell.fold, finding=finding)
+        part = part.assign(run=run, arm=cell.label, seed=cell.training_seed, fold=cell.fold, finding=finding)
         part["label"] = facts[finding].to_numpy(dtype=np.float64)
         part["score"] = scores.score[:, column].astype(np.float64)
         parts.append(part)
@@ -160,15 +160,10 @@ def provenance(recipe: Recipe, prepared: Prepared, cell: Cell, *, records: Seque
             spent[side] = spent.get(side, 0) + int(count)
     return {
         "recipe": recipe.name,
-        **_identity(cell),
+        **cell.identity,
         "manifest": prepared.fingerprint,
         "labels_spent": spent,
         "stages": [{"name": record.name, "key": record.key, **record.facts} for record in records],
         "hardware": {"accelerator": hardware.accelerator, "precision": hardware.precision, "threads": torch.get_num_threads()} | machine(),
         **environment(),
     }
-
-
-def _identity(cell: Cell) -> dict[str, Any]:
-    share = {} if cell.local_share is None else {"local_share": cell.local_share}
-    return {"arm": cell.arm, "seed": cell.seed, "fold": cell.fold, **share}

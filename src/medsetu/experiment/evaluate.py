@@ -17,7 +17,7 @@ from medsetu.core.run import RunFolder, content_key, write_json
 from medsetu.core.sample import EXTERNAL
 from medsetu.core.table import read_table, write_table
 from medsetu.experiment.cell import score_rows
-from medsetu.experiment.design import Cell
+from medsetu.experiment.design import Cell, cell_of
 from medsetu.experiment.evidence import finished_runs
 from medsetu.experiment.journal import journal
 from medsetu.experiment.outcome import show, write_outcome
@@ -123,10 +123,9 @@ def _refuse_strangers(runs: Sequence[RunFolder]) -> None:
 
 def _refuse_rivals(runs: Sequence[RunFolder], raws: Sequence[Mapping[str, Any]]) -> None:
     """Refuse two runs of one arm, seed and fold: they were trained with different settings and answer different questions."""
-    known: dict[tuple[str, int, int, Any], Path] = {}
+    known: dict[Cell, Path] = {}
     for run, raw in zip(runs, raws, strict=True):
-        cell = (str(raw["arm"]), int(raw["seed"]), int(raw["fold"]), raw.get("local_share"))
-        rival = known.setdefault(cell, run.path)
+        rival = known.setdefault(cell_of(raw), run.path)
         if rival != run.path:
             raise ConfigError(
                 what="Two runs of one arm, seed and fold were trained with different settings",

@@ -11,7 +11,7 @@ from medsetu.core.errors import ConfigError
 from medsetu.core.run import RunFolder
 from medsetu.experiment.cell import run_cell
 from medsetu.experiment.curve import curve_cells, write_curve
-from medsetu.experiment.design import Cell, cells_of
+from medsetu.experiment.design import Cell, cell_of, cells_of
 from medsetu.experiment.journal import journal
 from medsetu.experiment.outcome import show, write_outcome
 from medsetu.experiment.prepare import prepare_recipe
@@ -22,6 +22,7 @@ from medsetu.recipe.launch import launch, launches_elsewhere
 from medsetu.recipe.recipe import Recipe, build_recipe
 
 log = logging.getLogger(__name__)
+_NO_JOB = {"local_share": None, "local_patients": None, "draw": 0}  # keys of configs/study.yaml that not every cell sets
 
 
 def main(config: Mapping[str, Any]) -> None:
@@ -41,7 +42,8 @@ def main(config: Mapping[str, Any]) -> None:
         prepared = prepare_recipe(recipe)
         require_sound(recipe, prepared)
         cells = cells_of(recipe, prepared, arms=list(recipe.arms), seeds=seeds)
-        thinned = curve_cells(recipe, prepared, seeds=seeds, shares=[float(share) for share in config["curve"]])
+        shares, shots = [float(share) for share in config["curve"]], [int(count) for count in config["shots"]]
+        thinned = curve_cells(recipe, prepared, seeds=seeds, shares=shares, shots=shots, draws=int(config["draws"]))
         every = [*cells, *thinned]
         found = _everywhere(every) if launches_elsewhere() else run_cells(recipe, prepared, every)
         runs, fewer = found[: len(cells)], found[len(cells) :]
@@ -61,9 +63,7 @@ def run_one(config: Mapping[str, Any]) -> str:
     """
     recipe = build_recipe(config)
     with journal():
-        fold, share = config["fold"], config["local_share"]
-        cell = Cell(str(config["arm"]), int(config["seed"]), -1 if fold is None else int(fold), None if share is None else float(share))
-        return str(run_cell(recipe, prepare_recipe(recipe), cell).path)
+        return str(run_cell(recipe, prepare_recipe(recipe), cell_of(config)).path)
 
 
 def run_cells(recipe: Recipe, prepared: Prepared, cells: Sequence[Cell]) -> list[RunFolder]:
@@ -89,10 +89,7 @@ def _everywhere(cells: Sequence[Cell]) -> list[RunFolder]:
     paths: list[str] = []
     for waiting in (False, True):
         wave = [cell for cell in cells if (base_arm(cell.arm) != GLOBAL_ONLY) is waiting]
-        jobs = [
-            {"arm": cell.arm, "seed": cell.seed, "fold": None if cell.fold < 0 else cell.fold, "local_share": cell.local_share}
-            for cell in wave
-        ]
+        jobs = [{**_NO_JOB, **cell.identity, "fold": None if cell.fold < 0 else cell.fold} for cell in wave]
         paths += launch(jobs, run_one) if jobs else []
     return [RunFolder(Path(path)) for path in paths]
 

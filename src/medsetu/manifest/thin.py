@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fewer patients to learn from, for learning curves: nested, by patient, stratified by class, seeded; the test stays as it is."""
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from medsetu.core.errors import ConfigError
@@ -31,12 +33,20 @@ def keep_share(rows: pd.DataFrame, share: float, *, finding: str, seed: str | in
     """
     if not 0 < share <= 1:
         raise ConfigError(what=f"A share of {share:g} cannot be kept", where="Key curve", remedy="Give shares above 0 and at most 1")
-    found = rows.groupby("group_id")[finding].max()
     kept: list[str] = []
-    for members, least in ((found == 1, 1), (found == 0, 1), (found.isna(), 0)):
-        ordered = sorted(found.index[members], key=lambda name: draw_number(seed, str(name)))
+    for ordered, least in zip(_ordered(rows, finding=finding, seed=seed), (1, 1, 0), strict=True):
         kept += ordered[: max(least, int(share * len(ordered) + 0.5))]
     return rows[rows["group_id"].isin(kept)]
+
+
+def _ordered(rows: pd.DataFrame, *, finding: str, seed: str | int) -> tuple[list[str], list[str], list[str]]:
+    """Put the patients with the finding, without it, and with no known label each into the order in which they are drawn."""
+    found = rows.groupby("group_id")[finding].max()
+    with_it, without, unknown = (
+        sorted(map(str, found.index[members]), key=lambda name: draw_number(seed, name))
+        for members in (found == 1, found == 0, found.isna())
+    )
+    return with_it, without, unknown
 
 
 def thin(
@@ -64,6 +74,68 @@ def thin(
         rows = manifest[(manifest["domain"] == domain) & (split == part)]
         dropped |= set(rows["sample_id"]) - set(keep_share(rows, share, finding=finding, seed=f"{seed}/{part}")["sample_id"])
     return assignment[~assignment.index.isin(dropped)]
+
+
+def thin_to(
+    manifest: pd.DataFrame, assignment: "pd.Series[str]", *, domain: str, patients: int, finding: str, seed: str | int
+) -> "pd.Series[str]":
+    """Keep k patients per class of a side whose labels are spent, training and validation together; the rest stays where it stands.
+
+    The k patients of a class are parted between training and validation as all its patients are, with at least one on each side; those of
+    a smaller k are among those of any larger one, on the same side. Patients without a known label are left out.
+
+    Args:
+        manifest: Samples with ``group_id``, ``domain`` and the finding; a patient keeps all samples.
+        assignment: sample_id -> split.
+        domain: Side that is thinned.
+        patients: k, at least 2.
+        finding: Finding that defines the classes, by the worst label of a patient.
+        seed: Seed; each part has its own draw.
+
+    Returns:
+        sample_id -> split, without the samples left out.
+
+    Raises:
+        ConfigError: k is below 2, or a class has fewer patients.
+    """
+    split = manifest["sample_id"].map(assignment)
+    rows = {part: manifest[(manifest["domain"] == domain) & (split == part)] for part in LEARNED_FROM}
+    ordered = {part: _ordered(rows[part], finding=finding, seed=f"{seed}/{part}")[:2] for part in LEARNED_FROM}
+    kept: set[str] = set()
+    for train, val in zip(*ordered.values(), strict=True):
+        own = shots_of(patients, train=len(train), val=len(val))
+        kept |= {*train[: own[0]], *val[: own[1]]}
+    dropped = {name for part in rows.values() for name in part.loc[~part["group_id"].astype(str).isin(kept), "sample_id"]}
+    return assignment[~assignment.index.isin(dropped)]
+
+
+def shots_of(patients: int, *, train: int, val: int) -> Sequence[int]:
+    """Part k patients of a class between training and validation.
+
+    Args:
+        patients: k.
+        train: Patients of the class in training.
+        val: Patients of the class in validation.
+
+    Returns:
+        Patients for training and for validation; neither ever falls when k rises.
+
+    Raises:
+        ConfigError: k is below 2, or above what there is.
+
+    Example:
+        >>> [shots_of(k, train=33, val=8) for k in (2, 4, 8, 32)]
+        [(1, 1), (3, 1), (6, 2), (26, 6)]
+    """
+    if patients < 2 or patients > train + val:
+        raise ConfigError(
+            what=f"{patients} local patients per class cannot be drawn",
+            where="Key shots",
+            remedy=f"Give 2 to {train + val}: the smallest class has {train} patients in training and {val} in validation",
+        )
+    share = int(patients * val / (train + val) + 0.5)
+    chosen = max(min(1, val), patients - train, min(share, val, patients - 1))
+    return patients - chosen, chosen
 
 
 def count_learned(manifest: pd.DataFrame, assignment: "pd.Series[str]", *, domain: str) -> tuple[int, int]:
