@@ -139,7 +139,7 @@ def test_the_claim_is_about_redraws_and_their_spread_counts(recipe, arm, shared)
                 "patient_id": [f"p{film}" for film in range(80)],
                 "finding": "tuberculosis",
                 "label": label,
-                "score": 1 / (1 + np.exp(-(label * (0.2 + 0.5 * cell.draw) + rng.normal(size=80)))),
+                "score": 1 / (1 + np.exp(-(label * (0.2 + 2.0 * (cell.draw % 2)) + rng.normal(size=80)))),
             }
         )
         for cell in cells
