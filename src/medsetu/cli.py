@@ -13,7 +13,7 @@ from medsetu.core.errors import EXIT_CODES, ConfigError, MedsetuError, nearest
 from medsetu.core.place import config_folder
 
 VERBS: dict[str, str] = {
-    "catalog": "list the releases we know, their licences and what they may be used for",
+    "catalog": "list the releases or the weights (kind=weights) we know, and what they may be used for",
     "prepare": "index the releases, check every file, find duplicates, freeze the splits",
     "train": "train one arm of a recipe with one seed",
     "study": "train every arm and seed of a recipe and compare them",
@@ -23,7 +23,7 @@ VERBS: dict[str, str] = {
     "monitor": "follow new scores over time against a reference window, with a stated rate of false alarms",
 }
 _ABOUT_A_FOLDER = ("evaluate", "shift")  # verbs whose first plain word is a folder of runs, or a table of scores
-_CATALOG_WORD = re.compile(r"(name|region|modality|use)=\w+")
+_CATALOG_WORD = re.compile(r"(kind|name|region|modality|use|json)=\w+")
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
@@ -74,6 +74,8 @@ def _run(verb: str, words: list[str]) -> None:
 
     The catalogue answers plain ``key=value`` words by itself: importing Hydra would take longer than the answer.
     """
+    if verb == "catalog":
+        words = ["json=true" if word == "--json" else word for word in words]
     if verb == "catalog" and all(_CATALOG_WORD.fullmatch(word) for word in words):
         from medsetu.experiment import catalog
 

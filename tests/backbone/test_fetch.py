@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where weights are found, and what they must hash to."""
 
+import dataclasses
 import hashlib
 import urllib.error
 from pathlib import Path
@@ -9,7 +10,9 @@ import huggingface_hub
 import pytest
 import torch
 
-from medsetu.backbone.fetch import Published, fetch, is_local, is_untagged, locate
+from medsetu.backbone.fetch import Located, Published, fetch, is_local, is_untagged, locate, of_card
+from medsetu.backbone.stored import read_stored
+from medsetu.catalog.weights import MIRROR, load_weight_card
 from medsetu.core.errors import ConfigError, ResourceError, WeightError
 
 HUB = Published("timm/tiny", "model.safetensors", revision="main")
@@ -150,3 +153,76 @@ def test_http_and_a_dead_server(server) -> None:
     server[1]["data"] = None
     with pytest.raises(ResourceError, match="could not be fetched"):
         fetch(Published("https://example.org/net-01234567.pth"), sha256=None)
+
+
+CARD = load_weight_card("resnet50_timm")
+DIGEST = hashlib.sha256(b"weights").hexdigest()
+
+
+@pytest.fixture
+def mirror(tmp_path, monkeypatch):
+    """A mirror folder, and a hub that nobody may ask."""
+
+    def download(*_: object, **__: object) -> str:
+        message = "the mirror holds the file"
+        raise AssertionError(message)
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
+    monkeypatch.setenv(MIRROR, str(tmp_path))
+
+    def lay(published: Published, *, beside: str = "") -> Path:
+        path = tmp_path / published.mirrored
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"weights")
+        if beside:
+            path.with_name(path.name + ".sha256").write_text(f"{beside}  {path.name}\n")
+        return path
+
+    return lay
+
+
+def test_the_mirror_is_looked_at_first(mirror):
+    published = of_card(CARD, revision="c0ffee")
+    path = mirror(published, beside=DIGEST)
+    assert path.as_posix().endswith("resnet50_timm/c0ffee/model.safetensors")
+    assert fetch(published, sha256=None) == Located(path, DIGEST, "c0ffee")
+    assert fetch(published, sha256="ab" * 32).sha256 == "ab" * 32
+
+
+def test_the_digest_of_the_card_binds_the_mirror(mirror):
+    published = of_card(dataclasses.replace(CARD, sha256="ab" * 32))
+    path = mirror(published, beside=DIGEST)
+    located = fetch(published, sha256=None)
+    with pytest.raises(WeightError, match="not the promised ones"):
+        read_stored(located.path, sha256=located.sha256)
+    assert path == located.path
+
+
+def test_a_mirrored_file_of_which_nobody_states_the_bytes_is_refused(mirror):
+    mirror(HUB)
+    with pytest.raises(WeightError, match=DIGEST):
+        fetch(HUB, sha256=None)
+
+
+@pytest.mark.parametrize(
+    ("published", "order"),
+    [
+        (of_card(CARD, revision="c0ffee"), r"hf download timm/resnet50\.a1_in1k model\.safetensors --revision c0ffee --local-dir"),
+        (
+            Published("https://example.org/net-01234567.pth"),
+            r"curl -L --create-dirs -o \S+/example_org_net_01234567_pth/net-01234567\.pth https",
+        ),
+        (of_card(load_weight_card("chexzero")), r"get the file as \S+ says; the file must lie at \S+/chexzero/best_64_5e-05"),
+    ],
+)
+def test_what_is_missing_is_named_with_the_line_that_brings_it(monkeypatch, tmp_path, published, order):
+    def refuse(*_: object, **__: object) -> str:
+        message = "offline"
+        raise ConnectionError(message)
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", refuse)
+    monkeypatch.setattr(torch.hub, "download_url_to_file", refuse)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.setenv(MIRROR, str(tmp_path / "mirror"))
+    with pytest.raises(ResourceError, match=order):
+        fetch(published, sha256=None)

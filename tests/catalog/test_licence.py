@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 
 from medsetu.catalog.card import load_card
-from medsetu.catalog.licence import require, verdict
+from medsetu.catalog.licence import joined, require, verdict
+from medsetu.catalog.weights import load_weight_card
 from medsetu.core.errors import ConfigError, LicenceError
 
 FREE = load_card("cmmd")
@@ -58,3 +59,37 @@ def test_require_names_release_clause_and_remedy():
 def test_an_unknown_use_is_refused():
     with pytest.raises(ConfigError, match="Did you mean 'commercial'"):
         verdict([FREE], "comercial")
+
+
+NIH = "nih_chestxray14"
+
+
+@pytest.mark.parametrize(
+    ("weights", "use", "clause"),
+    [
+        ("densenet121_xrv", "commercial", "Weights 'densenet121_xrv' were taught on release"),
+        ("mammo_clip_b5", "commercial", "Non-commercial, and what derives"),
+        ("ark_plus", "release_weights", "patent pending"),
+        ("resnet18_timm", "commercial", "because of ImageNet"),
+        ("chexzero", "release_weights", "silence is not permission"),
+    ],
+)
+def test_weights_refuse_a_use_and_the_clause_is_named(weights, use, clause):
+    with pytest.raises(LicenceError, match=clause):
+        require([load_card(NIH)], use, weights=load_weight_card(weights))
+    require([load_card(NIH)], "research", weights=load_weight_card(weights))
+
+
+def test_weights_with_open_terms_and_open_data_pass():
+    weights = load_weight_card("densenet121_xrv_nih")
+    answer = require([load_card(NIH)], "commercial", weights=weights)
+    assert [clause.release for clause in answer.clauses] == [NIH, "densenet121_xrv_nih", NIH]
+    assert require([load_card(NIH)], "commercial", weights=load_weight_card("dinov2_vit_small_timm")).allowed
+
+
+def test_terms_of_weights_made_from_releases_and_weights():
+    nih, free, closed = load_card(NIH), load_weight_card("dinov2_vit_small_timm"), load_weight_card("mammo_clip_b5")
+    assert joined([nih], None) == {"research": "yes", "commercial": "yes", "release_weights": "yes"}
+    assert joined([nih], free)["commercial"] == "yes"
+    assert joined([nih], closed)["commercial"] == "no"
+    assert joined([nih], load_weight_card("densenet121_xrv"))["commercial"] == "no", "CheXpert is for research"

@@ -2,6 +2,7 @@
 """``medsetu catalog``: 80 columns, filters, one whole card, and no heavy import."""
 
 import io
+import json
 import resource
 import subprocess
 import sys
@@ -10,8 +11,9 @@ import pytest
 from rich.console import Console
 
 from medsetu.catalog.card import cards_folder, load_card, load_cards
+from medsetu.catalog.weights import load_weight_cards
 from medsetu.core.errors import ConfigError
-from medsetu.experiment.catalog import catalog, main
+from medsetu.experiment.catalog import catalog, main, weight_cards, weight_list
 
 
 def _lines(**settings) -> list[str]:
@@ -85,3 +87,39 @@ def test_the_verb_is_quick_and_light():
     calls = [call() for _ in range(3)]  # processor time: a busy machine does not count
     assert not calls[0][1] & {"torch", "pandas", "numpy", "hydra", "omegaconf"}
     assert min(seconds for seconds, _ in calls) < 0.5
+
+
+def _weights(**settings) -> list[str]:
+    console = Console(width=80, file=io.StringIO())
+    console.print(weight_list(weight_cards(**settings)))
+    return console.file.getvalue().splitlines()
+
+
+def test_the_list_of_weights_fits_and_joins_all_terms():
+    lines = _weights()
+    assert max(len(line.rstrip()) for line in lines) <= 80
+    rows = {line.split()[0]: line.split() for line in lines if line.strip()}
+    assert {card.name for card in load_weight_cards()} <= set(rows)
+    assert rows["densenet121_xrv_nih"] == ["densenet121_xrv_nih", "224", "6.9", "Apache-2.0", "yes", "yes", "yes"]
+    assert rows["densenet121_xrv"][-3:] == ["yes", "no", "no"], "six releases have a say"
+    assert rows["dinov2_vit_small_timm"][-3:] == ["yes", "yes", "yes"]
+    assert "mammo_clip_b5" not in "\n".join(_weights(use="commercial"))
+
+
+def test_one_card_of_weights_whole_and_as_json(capsys):
+    main({"kind": "weights", "name": "densenet121_xrv"})
+    flat = " ".join(capsys.readouterr().out.split())
+    for fact in ("Apache-2.0", "verdict commercial refused: chexpert", "224 x 224", "sha256 unknown", "mimic_cxr_jpg"):
+        assert fact in flat
+    main({"kind": "weights", "json": "true", "use": "commercial"})
+    cards = json.loads(capsys.readouterr().out)
+    assert {"densenet121_xrv_nih", "dinov2_vit_small_timm"} <= {card["name"] for card in cards}
+    assert all(card["code_licence"] and card["weights_licence"] and card["data_terms"] for card in cards)
+    main({"json": "true", "name": "nitrd"})
+    assert json.loads(capsys.readouterr().out)[0]["checked_on"] == str(load_card("nitrd").checked_on)
+
+
+@pytest.mark.parametrize("wrong", [{"kind": "wights"}, {"kind": "weights", "name": "rad_din"}, {"kind": "weights", "use": "sale"}])
+def test_unknown_words_about_weights_are_refused(wrong):
+    with pytest.raises(ConfigError, match="Allowed"):
+        main(wrong)

@@ -56,3 +56,21 @@ def test_primary_must_be_tested(compose):
     recipe = build_recipe(compose("train"))
     with pytest.raises(ConfigError, match="primary finding"):
         check_recipe(dataclasses.replace(recipe, evaluation=dataclasses.replace(recipe.evaluation, primary="effusion")))
+
+
+@pytest.mark.parametrize(
+    ("words", "clause"),
+    [
+        (["backbone=densenet121_xrv"], "Weights 'densenet121_xrv' were taught on release 'chexpert'|taught on release"),
+        (["backbone=resnet18_timm"], r"Weights 'resnet18_timm' \(Apache-2.0\): .*ImageNet"),
+        (["backbone=rad_dino"], "not for clinical practice"),
+    ],
+)
+def test_weights_are_asked_for_the_declared_use(compose, words, clause):
+    check_recipe(build_recipe(compose("train", words)))
+    with pytest.raises(LicenceError, match=clause):
+        check_recipe(build_recipe(compose("train", [*words, "use=commercial"])))
+
+
+def test_weights_drawn_at_random_have_no_terms(compose):
+    check_recipe(build_recipe(compose("train", ["use=commercial", "backbone=resnet10t_scratch"])))

@@ -9,12 +9,14 @@ import torch
 from torch import nn
 
 from medsetu.backbone.fetch import Published, fetch, is_local, locate
+from medsetu.backbone.fingerprint import require_fingerprint
 from medsetu.backbone.network import Network, new_head, seeded
 from medsetu.backbone.spec import SCRATCH, InputSpec, WeightSpec
 from medsetu.backbone.stored import State, Stored, read_stored
 from medsetu.backbone.trunk import first_convolution
 from medsetu.backbone.weights import Rows, load_rows, part, stored_rows
-from medsetu.core.errors import ConfigError
+from medsetu.catalog.weights import WeightCard, read_sidecar
+from medsetu.core.errors import ConfigError, WeightError
 
 UNTAUGHT_MEAN, UNTAUGHT_STD = 0.5, 0.25  # of chest radiographs in [0, 1], rounded; a network from scratch adapts to either
 
@@ -76,9 +78,12 @@ def assemble(
     with seeded(seed):
         if source.weights is None:
             return _untaught(source, findings, seed=seed)
-        stored, origin = _obtain(source, source.weights, module_classes)
+        stored, origin, card = _obtain(source, source.weights, module_classes)
         published_rows = rows(stored.state) if rows and not stored.note else {}
-        return _taught(source, stored, origin, findings, seed=seed, published_rows=published_rows)
+        network = _taught(source, stored, origin, findings, seed=seed, published_rows=published_rows)
+    if card is not None:
+        require_fingerprint(network, card.fingerprint, where=f"Weights '{card.name}'", logits=False)
+    return network
 
 
 def _untaught(source: Source, findings: Sequence[str], *, seed: int) -> Network:
@@ -88,19 +93,36 @@ def _untaught(source: Source, findings: Sequence[str], *, seed: int) -> Network:
     return _network(trunk, findings, seed=seed, spec=spec, native=spec, weights=SCRATCH)
 
 
-def _obtain(source: Source, weights: str, module_classes: Sequence[str]) -> tuple[Stored, WeightSpec]:
+def _obtain(source: Source, weights: str, module_classes: Sequence[str]) -> tuple[Stored, WeightSpec, WeightCard | None]:
     if is_local(weights):
         located = locate(weights, sha256=source.sha256)
         stored = read_stored(located.path, sha256=located.sha256, module_classes=module_classes)
-        origin = WeightSpec(weights, sha256=stored.sha256)
-        if stored.note:
-            came_from = WeightSpec.from_dict(stored.note["weights"])
-            origin = replace(origin, licence=came_from.licence, trained_on=came_from.trained_on)
-        return stored, origin
+        card = read_sidecar(located.path)
+        return stored, _local_origin(stored, weights, card), card
     published = source.published()
     located = fetch(published, sha256=source.sha256)
     stored = read_stored(located.path, sha256=located.sha256, module_classes=module_classes)
-    return stored, WeightSpec(published.place, located.revision, stored.sha256, published.licence, published.trained_on)
+    return (
+        stored,
+        WeightSpec(published.place or weights, located.revision, stored.sha256, published.licence, published.trained_on),
+        published.card,
+    )
+
+
+def _local_origin(stored: Stored, weights: str, card: WeightCard | None) -> WeightSpec:
+    origin = WeightSpec(weights, sha256=stored.sha256)
+    if card is not None:
+        if card.sha256 and not stored.sha256.startswith(card.sha256):
+            raise WeightError(
+                what=f"The card beside the weights is that of other weights: it says SHA-256 {card.sha256}, the file has {stored.sha256}",
+                where=weights,
+                remedy="Copy the card that belongs to the file, or remove it",
+            )
+        origin = replace(origin, licence=card.weights_licence or "", trained_on=card.trained_on)
+    if stored.note:
+        came_from = WeightSpec.from_dict(stored.note["weights"])
+        origin = replace(origin, licence=came_from.licence, trained_on=came_from.trained_on)
+    return origin
 
 
 def _taught(source: Source, stored: Stored, origin: WeightSpec, findings: Sequence[str], *, seed: int, published_rows: Rows) -> Network:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from medsetu.catalog.weights import MIRROR, WeightCard, mirror_folder
 from medsetu.core.errors import ConfigError, ResourceError, WeightError
 from medsetu.core.run import RunFolder, sha256_file
 
@@ -36,11 +37,12 @@ class Published:
     """Weights as their publisher offers them.
 
     Attributes:
-        place: Repository on the Hugging Face hub, or an https address.
+        place: Repository on the Hugging Face hub, or an https address; empty where a program cannot fetch them.
         filename: Name within the repository; empty for an address.
         licence: As the publisher names it; empty means unknown.
         trained_on: Releases the weights have seen.
         revision: Branch, tag or commit in the repository; None for the newest.
+        card: Card of the catalogue; None where nobody wrote one.
     """
 
     place: str
@@ -48,6 +50,33 @@ class Published:
     licence: str = ""
     trained_on: tuple[str, ...] = ()
     revision: str | None = None
+    card: WeightCard | None = None
+
+    @property
+    def mirrored(self) -> Path:
+        """Place of the file below the mirror folder: ``<name of the card>/[<revision>/]<file>``.
+
+        Example:
+            >>> Published("timm/tiny", "model.safetensors", revision="main").mirrored.as_posix()
+            'timm_tiny/main/model.safetensors'
+        """
+        name = self.card.name if self.card else re.sub(r"\W+", "_", self.place.partition("://")[2] or self.place)
+        return Path(name, self.revision or "", (self.filename or self.place).rsplit("/", 1)[-1])
+
+
+def of_card(card: WeightCard, *, revision: str | None = None) -> Published:
+    """Describe the weights of a card as their publisher offers them.
+
+    Args:
+        card: The card.
+        revision: Instead of the one on the card.
+
+    Returns:
+        Place, file, terms and card.
+    """
+    place = card.place or ""
+    filename = "" if place.startswith("https:") else card.filename or ""
+    return Published(place, filename, card.weights_licence or "", card.trained_on, revision or card.revision, card)
 
 
 def is_local(weights: str) -> bool:
@@ -116,10 +145,12 @@ def locate(weights: str, *, sha256: str | None) -> Located:
 
 
 def fetch(published: Published, *, sha256: str | None) -> Located:
-    """Fetch weights from their publisher into the usual cache, once.
+    """Find weights in the mirror folder, else fetch them from their publisher into the usual cache, once.
 
-    The digest comes from the recipe, else from the publisher (the hub names a file by its SHA-256, torchvision writes it into the file's
-    name). Where neither states one the weights are refused, and the message says which digest to pin.
+    The mirror folder (environment variable ``MEDSETU_WEIGHTS``) is looked at first, so that a machine without a network can be served by
+    hand. The digest comes from the recipe, else from the card, else from the publisher (the hub names a file by its SHA-256, torchvision
+    writes it into the file's name), else, in the mirror, from a ``.sha256`` file beside it. Where nobody states one the weights are
+    refused, and the message says which digest to pin.
 
     Args:
         published: What to fetch.
@@ -129,17 +160,32 @@ def fetch(published: Published, *, sha256: str | None) -> Located:
         The file and its expected digest.
 
     Raises:
-        ResourceError: The publisher cannot be reached.
+        ResourceError: The file is not in the mirror, and the publisher cannot be reached.
         WeightError: Nobody states a digest.
     """
-    located = _from_hub(published, sha256) if published.filename else _from_address(published.place, sha256)
+    stated = sha256 or (published.card.sha256 if published.card else None)
+    located = _from_mirror(published, stated)
+    if located is None and not published.place:
+        raise _unreachable(published, reason="no program may fetch them")
+    if located is None:
+        located = _from_hub(published, stated) if published.filename else _from_address(published, stated)
     if located.sha256 is None:
         raise WeightError(
             what=f"Nobody states which bytes these weights must have; the file that came has SHA-256 {sha256_file(located.path)}",
-            where=published.place,
+            where=published.place or str(located.path),
             remedy="Compare it with a source you trust, then pin it: backbone.sha256=<digest>",
         )
     return located
+
+
+def _from_mirror(published: Published, sha256: str | None) -> Located | None:
+    folder = mirror_folder()
+    path = folder / published.mirrored if folder else None
+    if path is None or not path.is_file():
+        return None
+    named, beside = _DIGEST_IN_NAME.search(path.name), path.with_name(path.name + ".sha256")
+    written = beside.read_text().split()[0] if beside.is_file() else None
+    return Located(path, sha256 or written or (named[1] if named else None), published.revision or "")
 
 
 def _from_hub(published: Published, sha256: str | None) -> Located:
@@ -149,12 +195,13 @@ def _from_hub(published: Published, sha256: str | None) -> Located:
     try:
         path = Path(huggingface_hub.hf_hub_download(published.place, published.filename, revision=published.revision))
     except (OSError, EntryNotFoundError) as error:
-        raise _unreachable(published.place, error) from error
+        raise _unreachable(published, reason=type(error).__name__) from error
     blob = path.resolve().name  # the cache keeps large files under their SHA-256
     return Located(path, sha256 or (blob if _DIGEST.fullmatch(blob) else None), revision=path.parent.name)
 
 
-def _from_address(address: str, sha256: str | None) -> Located:
+def _from_address(published: Published, sha256: str | None) -> Located:
+    address = published.place
     if not address.startswith("https://"):
         raise WeightError(what="Weights are fetched over https only", where=address, remedy="Download the file and give file:<path>")
     path = Path(torch.hub.get_dir()) / "checkpoints" / address.rsplit("/", 1)[-1]
@@ -165,13 +212,23 @@ def _from_address(address: str, sha256: str | None) -> Located:
             path.parent.mkdir(parents=True, exist_ok=True)
             torch.hub.download_url_to_file(address, str(path), progress=False)
         except OSError as error:
-            raise _unreachable(address, error) from error
+            raise _unreachable(published, reason=type(error).__name__) from error
     return Located(path, expected)
 
 
-def _unreachable(place: str, error: Exception) -> ResourceError:
+def _unreachable(published: Published, *, reason: str) -> ResourceError:
+    """Say which file is missing, and the one line that brings it to where it is looked for."""
+    target = (mirror_folder() or Path("<folder>")) / published.mirrored
+    if published.filename and published.place:
+        revision = f" --revision {published.revision}" if published.revision else ""
+        order = f"`hf download {published.place} {published.filename}{revision} --local-dir {target.parent}`"
+    elif published.place:
+        order = f"`curl -L --create-dirs -o {target} {published.place}`"
+    else:
+        order = f"get the file as {published.card.homepage if published.card else 'its authors'} says"
     return ResourceError(
-        what=f"Pretrained weights could not be fetched ({type(error).__name__})",
-        where=place,
-        remedy="Connect to the network, fetch the file elsewhere and give backbone.weights=file:<path>, or start from scratch (null)",
+        what=f"Pretrained weights could not be fetched ({reason})",
+        where=published.place or str(target),
+        remedy=f"Where there is a network: {order}; the file must lie at {target}, and {MIRROR} must name the folder above. "
+        "Or give backbone.weights=file:<path>, or start from scratch (null)",
     )

@@ -11,25 +11,19 @@ from typing import Any
 from torch import nn
 
 from medsetu.backbone.assemble import assemble
-from medsetu.backbone.fetch import PRETRAINED, Published, is_untagged
+from medsetu.backbone.fetch import PRETRAINED, Published, is_untagged, of_card
 from medsetu.backbone.network import Network
 from medsetu.backbone.spec import InputSpec
 from medsetu.backbone.stored import State
+from medsetu.backbone.terms import card_of
 from medsetu.backbone.trunk import load_beheaded, read_channels
 from medsetu.backbone.weights import Rows
+from medsetu.catalog.weights import WeightCard, find_weight_card
 from medsetu.core.errors import ConfigError, missing_extra
 from medsetu.core.label import finding_name
 
-_TRAINED_ON = {
-    "densenet121-res224-all": ("nih_chestxray14", "padchest", "chexpert", "mimic_cxr", "openi", "rsna_pneumonia"),
-    "densenet121-res224-nih": ("nih_chestxray14",),
-    "densenet121-res224-pc": ("padchest",),
-    "densenet121-res224-chex": ("chexpert",),
-    "densenet121-res224-rsna": ("rsna_pneumonia",),
-    "densenet121-res224-mimic_nb": ("mimic_cxr",),
-    "densenet121-res224-mimic_ch": ("mimic_cxr",),
-    "resnet50-res512-all": ("padchest", "nih_chestxray14", "rsna_pneumonia", "siim_acr", "vindr_cxr"),
-}
+_TAGS = ("all", "nih", "pc", "chex", "rsna", "mimic_nb", "mimic_ch")
+_KNOWN = (*(f"densenet121-res224-{tag}" for tag in _TAGS), "resnet50-res512-all")
 _CLASSES = ("DenseNet", "_DenseBlock", "_DenseLayer", "_Transition")  # its DenseNet files hold a whole module
 _DEFAULT = {"densenet121": "densenet121-res224-all", "resnet50": "resnet50-res512-all"}
 
@@ -64,6 +58,10 @@ class XrvBackbone:
         """Build the network; see ``medsetu.backbone.assemble.assemble``."""
         return assemble(self, findings, seed=seed, rows=self.rows, module_classes=_CLASSES)
 
+    def card(self) -> WeightCard | None:
+        """Describe the weights and their terms; see ``medsetu.backbone.terms.card_of``."""
+        return card_of(self)
+
     def taught(self) -> InputSpec:
         """Describe what the library's weights were taught on: (x - 0.5) * 2048 takes [0, 1] to [-1024, 1024]."""
         size = self._facts()["input_resolution"]
@@ -71,7 +69,8 @@ class XrvBackbone:
 
     def published(self) -> Published:
         """Say where the library keeps the weights."""
-        return Published(self._facts()["weights_url"], licence="Apache-2.0", trained_on=_TRAINED_ON[self._tag()])
+        card = find_weight_card("torchxrayvision", self._tag())
+        return of_card(card) if card else Published(self._facts()["weights_url"])
 
     def trunk(self, *, channels: int, state: State | None) -> nn.Module:
         """Build the architecture without its classifier."""
@@ -101,8 +100,8 @@ class XrvBackbone:
         if self.name not in _DEFAULT:
             raise ConfigError(what=f"torchxrayvision has no '{self.name}'", where="backbone.name", value=self.name, allowed=list(_DEFAULT))
         tag = _DEFAULT[self.name] if is_untagged(self.weights) else str(self.weights)
-        if tag not in _TRAINED_ON or not tag.startswith(self.name):
-            allowed = [PRETRAINED, *(known for known in _TRAINED_ON if known.startswith(self.name))]
+        if tag not in _KNOWN or not tag.startswith(self.name):
+            allowed = [PRETRAINED, *(known for known in _KNOWN if known.startswith(self.name))]
             raise ConfigError(what=f"torchxrayvision has no weights '{tag}'", where="backbone.weights", value=tag, allowed=allowed)
         return tag
 

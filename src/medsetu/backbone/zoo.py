@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any, cast
 from torch import nn
 
 from medsetu.backbone.assemble import assemble
-from medsetu.backbone.fetch import PRETRAINED, Published, is_untagged
+from medsetu.backbone.fetch import PRETRAINED, Published, is_untagged, of_card
 from medsetu.backbone.network import Network
 from medsetu.backbone.spec import InputSpec
 from medsetu.backbone.stored import State
+from medsetu.backbone.terms import card_of
 from medsetu.backbone.trunk import load_beheaded, read_channels
 from medsetu.backbone.weights import compare
+from medsetu.catalog.weights import WeightCard, find_weight_card
 from medsetu.core.errors import ConfigError, WeightError, nearest
 
 if TYPE_CHECKING:
@@ -49,6 +51,10 @@ class TimmBackbone:
         """Build the network; see ``medsetu.backbone.assemble.assemble``."""
         return assemble(self, findings, seed=seed)
 
+    def card(self) -> WeightCard | None:
+        """Describe the weights and their terms; see ``medsetu.backbone.terms.card_of``."""
+        return card_of(self)
+
     def taught(self) -> InputSpec:
         """Describe what timm's weights of this name were taught on."""
         known = self._facts()
@@ -60,6 +66,9 @@ class TimmBackbone:
         known = self._facts()
         words = re.split(r"[_.]", known.tag or "")
         trained_on = tuple(dict.fromkeys(_TRAINED_ON[word] for word in words if word in _TRAINED_ON))
+        card = find_weight_card("timm", f"{known.architecture}.{known.tag}")
+        if card:
+            return of_card(card, revision=self.revision)
         if known.hf_hub_id:
             filename = known.hf_hub_filename or "model.safetensors"
             return Published(known.hf_hub_id, filename, known.license or "", trained_on, self.revision)
@@ -140,6 +149,10 @@ class TorchvisionBackbone:
         """Build the network; see ``medsetu.backbone.assemble.assemble``."""
         return assemble(self, findings, seed=seed)
 
+    def card(self) -> WeightCard | None:
+        """Describe the weights and their terms; see ``medsetu.backbone.terms.card_of``."""
+        return card_of(self)
+
     def taught(self) -> InputSpec:
         """Describe what torchvision's weights were taught on."""
         preset = self._member().transforms()
@@ -147,7 +160,9 @@ class TorchvisionBackbone:
 
     def published(self) -> Published:
         """Say where torchvision keeps the weights."""
-        return Published(self._member().url, licence="BSD-3-Clause", trained_on=("imagenet-1k",))
+        member = self._member()
+        card = find_weight_card("torchvision", f"{self.name}.{member.name}")
+        return of_card(card) if card else Published(member.url, licence="BSD-3-Clause", trained_on=("imagenet-1k",))
 
     def trunk(self, *, channels: int, state: State | None) -> nn.Module:
         """Build the architecture without its classifier."""
@@ -205,6 +220,10 @@ class MonaiBackbone:
     def build(self, findings: Sequence[str], *, seed: int) -> Network:
         """Build the network; see ``medsetu.backbone.assemble.assemble``."""
         return assemble(self, findings, seed=seed)
+
+    def card(self) -> WeightCard | None:
+        """Describe the weights and their terms; see ``medsetu.backbone.terms.card_of``."""
+        return card_of(self)
 
     def taught(self) -> InputSpec:
         """Describe what the weights were taught on: ImageNet, as all of MONAI's in two dimensions."""

@@ -3,13 +3,12 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import dataclass, fields
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from medsetu.catalog.entry import choice, read_entry, require_name, wrong
 from medsetu.core.errors import ConfigError
 from medsetu.core.place import config_folder
 
@@ -25,8 +24,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "confidence": ("verified", "memory"),
 }
 
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C loader reads all cards in a tenth of the time
-_SPDX = re.compile(r"^[A-Za-z0-9.+-]+( (AND|OR|WITH) [A-Za-z0-9.+-]+)*$")
+SPDX = re.compile(r"^[A-Za-z0-9.+-]+( (AND|OR|WITH) [A-Za-z0-9.+-]+)*$")
 _LISTS = ("findings", "traps", "unverified")
 _NUMBERS = ("n_images", "n_patients")
 
@@ -176,22 +174,8 @@ def _names(folder: Path) -> list[str]:
 
 
 def _read(path: Path) -> Card:
-    try:
-        raw = yaml.load(path.read_bytes(), Loader=_LOADER)  # noqa: S506 - a safe loader, in C where it is there
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise _wrong(path, what="The card is not valid YAML") from error
-    if not isinstance(raw, Mapping):
-        raise _wrong(path, what="The card is not a list of keys and values")
-    known = {field.name: field.default is MISSING for field in fields(Card)}
-    for key in raw:
-        if key not in known:
-            raise ConfigError(what=f"The key '{key}' does not belong on a card", where=str(path), value=str(key), allowed=list(known))
-    absent = [name for name, required in known.items() if required and name not in raw]
-    if absent:
-        raise _wrong(path, what=f"The card says nothing of '{absent[0]}'", remedy=f"Write `{absent[0]}: null` where it is not known")
-    card = Card(**{key: _value(key, value, path) for key, value in raw.items()})
-    if card.name != path.stem:
-        raise _wrong(path, what=f"The card is named '{card.name}' but its file is not", remedy=f"Write `name: {path.stem}`")
+    card = Card(**read_entry(path, Card, value=_value))
+    require_name(card.name, path)
     return card
 
 
@@ -207,27 +191,20 @@ def _value(key: str, value: Any, path: Path) -> Any:  # noqa: ANN401 - a YAML va
         return None
     right = isinstance(value, int) if key in _NUMBERS else isinstance(value, date if key == "checked_on" else str)
     if not right:
-        raise _wrong(path, what=f"The value of '{key}' has the wrong type")
-    if key == "licence" and not _SPDX.match(value):
-        raise _wrong(path, what="The licence is not an SPDX expression", remedy="Write an SPDX identifier, LicenseRef-<name>, or null")
+        raise wrong(path, what=f"The value of '{key}' has the wrong type")
+    if key == "licence" and not SPDX.match(value):
+        raise wrong(path, what="The licence is not an SPDX expression", remedy="Write an SPDX identifier, LicenseRef-<name>, or null")
     return value
 
 
 def _choice(key: str, value: Any, path: Path) -> str | None:  # noqa: ANN401 - a YAML value
-    word = {True: "yes", False: "no"}.get(value, value) if isinstance(value, bool) else value
-    if word is None and key in ("patient_ids", "weights_release"):
+    if value is None and key in ("patient_ids", "weights_release"):
         return None
-    if word not in CHOICES[key]:
-        raise ConfigError(what=f"The value of '{key}' is not one of its words", where=str(path), value=str(word), allowed=CHOICES[key])
-    return str(word)
+    return choice(key, value, path, allowed=CHOICES[key])
 
 
 def _overlap(item: Any, path: Path) -> Overlap:  # noqa: ANN401 - a YAML value
     names = {field.name for field in fields(Overlap)}
     if not isinstance(item, Mapping) or set(item) != names:
-        raise _wrong(path, what="An overlap does not name release, kind and detail")
+        raise wrong(path, what="An overlap does not name release, kind and detail")
     return Overlap(**{key: str(item[key]) for key in names})
-
-
-def _wrong(path: Path, *, what: str, remedy: str = "Correct the card, or compare it with a card that came with medsetu") -> ConfigError:
-    return ConfigError(what=what, where=str(path), remedy=remedy)

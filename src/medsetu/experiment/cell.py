@@ -13,6 +13,7 @@ import torch
 import yaml
 
 from medsetu.backbone.network import Network
+from medsetu.catalog.weights import sidecar_of
 from medsetu.core.run import RunFolder, atomic_write, content_key, sha256_file, write_json
 from medsetu.core.sample import LOCAL
 from medsetu.core.table import PREDICTION_COLUMNS, conform, write_table
@@ -20,6 +21,7 @@ from medsetu.data.datamodule import prediction_loader
 from medsetu.experiment.design import CURVE, Cell, split_hash, thinned_assignment
 from medsetu.experiment.record import environment, machine, part_hashes
 from medsetu.experiment.stage import StageRecord, run_stage, trained_network
+from medsetu.experiment.weight_card import mark_seen
 from medsetu.manifest.leakage import check_overlap
 from medsetu.manifest.prepared import Prepared
 from medsetu.recipe.recipe import Recipe
@@ -83,7 +85,9 @@ def _write_run(
 ) -> None:
     atomic_write(run.recipe, yaml.safe_dump({**recipe.raw, **cell.identity}, sort_keys=False).encode())
     for record in records:
-        atomic_write(run.checkpoints / f"{record.name}.safetensors", record.weights.read_bytes(), sidecar=True)
+        copy = atomic_write(run.checkpoints / f"{record.name}.safetensors", record.weights.read_bytes(), sidecar=True)
+        if (card := sidecar_of(record.weights)).is_file():  # stages of an older version have none
+            atomic_write(sidecar_of(copy), card.read_bytes())
     last = records[-1]
     network = trained_network(recipe, last, seed=cell.seed)
     rows = prepared.manifest.assign(split=prepared.manifest["sample_id"].map(assignment))
@@ -93,7 +97,14 @@ def _write_run(
     _write_features(run, scores)
     facts = provenance(recipe, prepared, cell, records=records, hardware=hardware)
     write_json(run.provenance, {**facts, "splits": split_hash(assignment)})
-    parts = [run.recipe, run.provenance, *sorted(run.checkpoints.glob("*.safetensors")), run.predictions, run.features]
+    parts = [
+        run.recipe,
+        run.provenance,
+        *sorted(run.checkpoints.glob("*.safetensors")),
+        *sorted(run.checkpoints.glob("*.yaml")),
+        run.predictions,
+        run.features,
+    ]
     write_json(run.done, {"predictions": sha256_file(run.predictions), "files": part_hashes(run.path, parts)})
 
 
@@ -119,6 +130,7 @@ def score_rows(
     network.require_trained(network.findings)
     loader = prediction_loader(rows, findings=network.findings, spec=network.spec, plan=recipe.data)
     scores = predict(network, loader, device=device)
+    rows = mark_seen(rows, recipe)
     return to_predictions(scores, rows, findings=network.findings, cell=cell, run=run), scores
 
 

@@ -14,11 +14,13 @@ import pandas as pd
 from pytorch_lightning.loggers import Logger
 
 from medsetu import __version__
+from medsetu.backbone.fingerprint import fingerprint, require_fingerprint
 from medsetu.backbone.network import Network
 from medsetu.backbone.weights import load_weights
 from medsetu.core.run import content_key, sha256_file, write_json
 from medsetu.data.datamodule import StageDataModule
 from medsetu.data.plan import TrainOn
+from medsetu.experiment.weight_card import write_card
 from medsetu.recipe.instantiate import build
 from medsetu.recipe.plan import DATA_SPEED
 from medsetu.recipe.recipe import Recipe
@@ -27,6 +29,7 @@ from medsetu.training.hardware import Hardware
 from medsetu.training.plan import StagePlan
 
 log = logging.getLogger(__name__)
+DONE = "stage.json"  # written last
 _SCHEMA = 1  # raise when a change of code changes what a stage learns
 
 
@@ -146,11 +149,21 @@ def run_stage(  # one seam between recipe, data and training
                 loggers=_loggers(recipe, folder, name=f"{name}-{key[:8]}"),
             )
             done = _record(folder, plan, result, data=data, hardware=hardware, previous=previous)
+            done = _described(recipe, StageRecord(name, key, folder, tuple(plan.findings), done), seed=seed)
         else:
             log.info("Stage %s is finished already and is reused", name)
     return StageRecord(
         name, key, folder, tuple(plan.findings), {**done, "parts": {part: content_key(value) for part, value in parts.items()}}
     )
+
+
+def _described(recipe: Recipe, record: StageRecord, *, seed: int) -> dict[str, Any]:
+    """Load the weights once from their file, write their card with what they answer to the probe batch, and finish the stage."""
+    network = trained_network(recipe, record, seed=seed)
+    facts = {**record.facts, "fingerprint": fingerprint(network)}
+    write_card(recipe, network, name=f"{record.name}-{record.key}", facts=facts, weights=record.weights)
+    write_json(record.folder / DONE, facts)
+    return facts
 
 
 def _deciding(data: StageDataModule, plan: StagePlan) -> pd.DataFrame:
@@ -187,6 +200,7 @@ def trained_network(recipe: Recipe, record: StageRecord, *, seed: int) -> Networ
     """Load the network of a finished stage, its hash verified."""
     network: Network = recipe.backbone.build(record.findings, seed=seed)
     load_weights(network, record.weights, sha256=str(record.facts["sha256"]))
+    require_fingerprint(network, record.facts.get("fingerprint"), where=f"Stage {record.name}-{record.key}")
     return network
 
 
@@ -200,7 +214,7 @@ def _loggers(recipe: Recipe, folder: Path, *, name: str) -> list[Logger]:
 
 
 def _finished(folder: Path) -> dict[str, Any] | None:
-    marker = folder / "stage.json"
+    marker = folder / DONE
     if not marker.is_file():
         return None
     facts: dict[str, Any] = json.loads(marker.read_text())
@@ -214,7 +228,8 @@ def _finished(folder: Path) -> dict[str, Any] | None:
 def _record(
     folder: Path, plan: StagePlan, result: StageResult, *, data: StageDataModule, hardware: Hardware, previous: StageRecord | None
 ) -> dict[str, Any]:
-    facts = {
+    return {
+        "kind": "Supervised",
         "findings": list(plan.findings),
         "side": plan.side,
         "sha256": result.sha256,
@@ -232,8 +247,6 @@ def _record(
         "hardware": asdict(hardware),
         "previous": None if previous is None else previous.key,
     }
-    write_json(folder / "stage.json", facts)
-    return facts
 
 
 @contextmanager

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is checked before the first batch: licences of the releases, primary finding, test sides."""
+"""What is checked before the first batch: licences of the releases and of the weights, primary finding, test sides."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,11 +21,11 @@ def check_recipe(recipe: Recipe) -> list[Card]:
         The cards of its releases, for the report.
 
     Raises:
-        LicenceError: A licence forbids the declared use.
+        LicenceError: A release, or the weights the backbone begins with, forbid the declared use.
         ConfigError: The primary finding is not in the head that is tested.
     """
     cards = cards_of(recipe)
-    require(cards, use=recipe.use)
+    require(cards, use=recipe.use, weights=recipe.backbone.card())
     for arm in recipe.arms:
         last = recipe.stages[recipe.stages_of(arm)[-1]]
         if recipe.evaluation.primary not in last.findings and len(recipe.arms) > 1:

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The card of weights made here: from which data and which weights, under which terms, with which hash and which answers."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from medsetu.backbone.network import Network
+from medsetu.catalog.card import load_cards
+from medsetu.catalog.licence import USES, joined
+from medsetu.catalog.weights import WeightCard, seen_releases, write_sidecar
+from medsetu.core.place import code_revision
+from medsetu.recipe.check import cards_of
+from medsetu.recipe.recipe import Recipe
+
+_LEGEND = {"yes": "yes", "no": "no", "ask": "not clearly"}
+
+
+def stage_card(recipe: Recipe, network: Network, *, name: str, facts: Mapping[str, Any]) -> WeightCard:
+    """Describe the weights of a finished stage.
+
+    The terms are those of all releases it learned from, joined with those of the weights it began with: ``yes`` only where all say so.
+
+    Args:
+        recipe: The recipe.
+        network: The network of the stage, as loaded from its file.
+        name: Stage and key.
+        facts: What ``stage.json`` records.
+
+    Returns:
+        The card.
+    """
+    start = recipe.backbone.card()
+    own = [card for card in cards_of(recipe) if card.name in network.weights.trained_on]
+    answers = joined(own, start)
+    terms = "; ".join(f"{card.name}: {card.licence_note or card.licence or 'no licence text known'}" for card in own)
+    begun = "weights drawn at random" if start is None else f"the weights {start.name} ({start.weights_licence or 'no licence text known'})"
+    permitted = ", ".join(f"{USES[use]}: {_LEGEND[word]}" for use, word in answers.items())
+    return WeightCard(
+        name=name,
+        title=f"Stage {name} of recipe {recipe.name}",
+        library="medsetu",
+        weights=name,
+        backbone=None,
+        architecture=str(getattr(recipe.backbone, "name", type(recipe.backbone).__name__)),
+        parameters=sum(parameter.numel() for parameter in network.trunk.parameters()),
+        size=network.spec.size,
+        channels=network.spec.channels,
+        mean=network.spec.mean,
+        std=network.spec.std,
+        intensity="as the data section of the recipe prepares it, in [0, 1]",
+        place=None,
+        filename=None,
+        revision=code_revision() or None,
+        sha256=str(facts["sha256"]),
+        code_licence="Apache-2.0",
+        weights_licence=network.weights.licence or None,
+        data_terms=terms or None,
+        licence_note=f"Begun with {begun}. {permitted[:1].upper()}{permitted[1:]}",
+        research_use=answers["research"],
+        commercial_use=answers["commercial"],
+        weights_release=answers["release_weights"],
+        trained_on=network.weights.trained_on,
+        training=f"{facts['kind']} on the {facts['side']} side, {facts['n_train']} images, "
+        f"epoch {facts['best_epoch']} of {facts['epochs_run']} chosen by {facts['monitor']}",
+        citation=None,
+        homepage=None,
+        checked_on=datetime.now(tz=UTC).date(),
+        confidence="verified",
+        fingerprint=facts["fingerprint"],
+    )
+
+
+def write_card(recipe: Recipe, network: Network, *, name: str, facts: Mapping[str, Any], weights: Path) -> Path:
+    """Write the card of a finished stage beside its weights; see ``stage_card``."""
+    return write_sidecar(stage_card(recipe, network, name=name, facts=facts), weights)
+
+
+def mark_seen(rows: pd.DataFrame, recipe: Recipe) -> pd.DataFrame:
+    """Mark the films that the weights a recipe begins with may have seen in pretraining, release by release.
+
+    Args:
+        rows: Manifest rows with ``release`` and ``seen``.
+        recipe: The recipe.
+
+    Returns:
+        The rows, ``seen`` with the reasons added; what the manifest says of single films stays.
+    """
+    reasons = seen_releases(recipe.backbone.card(), load_cards())
+    before = rows["seen"].fillna("").astype(str)
+    both = ["; ".join(filter(None, (film, reasons.get(str(release), "")))) for film, release in zip(before, rows["release"], strict=True)]
+    return rows.assign(seen=both)
