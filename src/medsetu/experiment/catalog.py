@@ -35,19 +35,20 @@ def main(config: Mapping[str, Any]) -> None:
     _known("kind", kind, KINDS)
     name, use = str(config.get("name") or ""), str(config.get("use") or "")
     as_json = str(config.get("json") or "").lower() in ("true", "yes", "1")
+    cards: Sequence[Card | WeightCard]
     if kind == "weights":
-        cards = weight_cards(name=name, use=use)
-        shown = weight_list(cards) if not name else _whole(cards[0])
+        weights = weight_cards(name=name, use=use)
+        cards, shown = weights, weight_list(weights)
     else:
         filters = {key: str(config.get(key) or "") for key in ("region", "modality")}
-        cards = [load_card(name)] if name else chosen_cards(cards_folder(), use=use, **filters)
-        shown = _whole(cards[0]) if name else _list(cards)
+        releases = [load_card(name)] if name else chosen_cards(cards_folder(), use=use, **filters)
+        cards, shown = releases, _list(releases)
     if as_json:
         Console(soft_wrap=True, highlight=False, markup=False, no_color=True).print(
             json.dumps([asdict(card) for card in cards], indent=1, default=str)
         )
     else:
-        Console().print(shown)
+        Console().print(_whole(cards[0]) if name else shown)
 
 
 def catalog(folder: Path, *, name: str = "", region: str = "", modality: str = "", use: str = "") -> RenderableType:
