@@ -13,6 +13,7 @@ from medsetu.backbone.zoo import TimmBackbone
 from medsetu.core.errors import ConfigError, ResourceError
 from medsetu.training.plan import StagePlan
 from medsetu.tuning.lora import Lora, adapted_layers
+from medsetu.tuning.statistics import hold_statistics
 from medsetu.tuning.strategy import trainable_names
 from training.conftest import resumed_like_whole
 
@@ -35,6 +36,7 @@ def tuned(network, strategy, steps: int = 3):
     optimizer = torch.optim.AdamW(strategy.parameter_groups(network, lr=0.05, weight_decay=0.1))
     for _ in range(steps):
         strategy.train_mode(network)
+        hold_statistics(network, strategy.statistics)
         optimizer.zero_grad()
         nn.functional.binary_cross_entropy_with_logits(network(images()), torch.tensor([[0.0, 1.0]] * 4)).backward()
         optimizer.step()

@@ -11,10 +11,12 @@ from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from medsetu.backbone.network import Network
-from medsetu.core.errors import ConfigError
+from medsetu.core.errors import ConfigError, DataError
 from medsetu.training.loss import MaskedBCE
 from medsetu.training.plan import StagePlan
-from medsetu.training.schedule import warmup_cosine
+from medsetu.training.schedule import phased_cosine
+from medsetu.tuning.statistics import hold_statistics, prepare_statistics
+from medsetu.tuning.strategy import trainable_names
 
 
 class Batch(TypedDict):
@@ -61,6 +63,7 @@ class StageModule(pl.LightningModule):
         self.other = other
         self.penalty = None if plan.alignment is None or other is None else plan.alignment.build(network.head.in_features, seed=seed)
         plan.tuning.install(network)
+        prepare_statistics(network, plan.tuning.statistics, starting_share=plan.tuning.starting_share)
         plan.tuning.free(network)
         self.pull = plan.tuning.penalty(network)
 
@@ -72,6 +75,27 @@ class StageModule(pl.LightningModule):
         """Set what moves in this epoch, and train and eval modes, as the strategy wants them (a probe keeps its trunk in eval)."""
         self.plan.tuning.set_epoch(self.network, epoch=self.current_epoch, epochs=self.plan.epochs)
         self.plan.tuning.train_mode(self.network)
+        hold_statistics(self.network, self.plan.tuning.statistics)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Note what moves, so that a resume which would move something else is refused."""
+        checkpoint["trainable"] = list(trainable_names(self.network))
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Compare what moves in the epoch of a checkpoint with what moved when it was written (T34).
+
+        Raises:
+            DataError: Other parameters moved when the checkpoint was written.
+        """
+        self.plan.tuning.set_epoch(self.network, epoch=int(checkpoint["epoch"]), epochs=self.plan.epochs)
+        other = set(checkpoint["trainable"]) ^ set(trainable_names(self.network))
+        self.plan.tuning.free(self.network)  # the optimizer, whose groups never change, is made only now
+        if other:
+            raise DataError(
+                what=f"{len(other)} parameters would move now and not before the stop, or the other way round (first: {min(other)})",
+                where=f"Resume point in epoch {checkpoint['epoch']}",
+                remedy="Continue with the recipe and the version of medsetu that began this stage, or remove its folder",
+            )
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """One forward pass and its loss."""
@@ -111,7 +135,8 @@ class StageModule(pl.LightningModule):
         if self.penalty is not None and (moving := list(self.penalty.parameters())):
             groups.append({"name": "alignment", "params": moving, "lr": self.plan.lr, "weight_decay": self.plan.weight_decay})
         optimizer = AdamW(groups, lr=self.plan.lr, weight_decay=self.plan.weight_decay)
-        schedule = LambdaLR(optimizer, lambda step: warmup_cosine(step, total=self.steps, warmup=self.plan.warmup))
+        phases = [(self.steps * phase.epochs // self.plan.epochs, phase.rate) for phase in self.plan.tuning.phases(self.plan.epochs)]
+        schedule = LambdaLR(optimizer, lambda step: phased_cosine(step, phases=phases, warmup=self.plan.warmup))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 

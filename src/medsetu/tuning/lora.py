@@ -4,13 +4,12 @@
 import copy
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from medsetu.backbone.network import Network
 from medsetu.core.errors import ConfigError, missing_extra
@@ -33,6 +32,7 @@ class Lora(Strategy):
         layers: Kinds of layers that are adapted: ``linear``, ``conv``, or both; see ``adapted_layers``.
         dora: Learn the length of each row of W apart from its direction (DoRA, Liu et al. 2024).
         head_lr: Learning rate of the head, times that of the updates; 0 or more.
+        statistics: ``frozen``, since the layers below do not move either; see ``Strategy``.
 
     Raises:
         ConfigError: A value is out of its range.
@@ -45,8 +45,11 @@ class Lora(Strategy):
     layers: Sequence[str] = tuple(KINDS)
     dora: bool = False
     head_lr: float = 1.0
+    statistics: str = field(default="frozen", kw_only=True)
 
     def __post_init__(self) -> None:
+        """Refuse values outside their range."""
+        super().__post_init__()
         rules = {
             "rank": (self.rank >= 1, "at least 1"),
             "alpha": (self.alpha > 0, "above 0"),
@@ -75,13 +78,6 @@ class Lora(Strategy):
         network.head.requires_grad_(requires_grad=True)
         for parameter in _updates(network):
             parameter.requires_grad = True
-
-    def train_mode(self, network: Network) -> None:
-        """Train, but keep the batch statistics, which a frozen layer would otherwise lose."""
-        network.train()
-        for module in network.trunk.modules():
-            if isinstance(module, _BatchNorm):
-                module.eval()
 
     def parameter_groups(self, network: Network, *, lr: float, weight_decay: float) -> list[dict[str, Any]]:
         """See ``parameter_groups`` of ``medsetu.tuning.strategy``; lengths of rows (DoRA) are scales, and are not decayed."""
