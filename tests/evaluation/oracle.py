@@ -63,6 +63,91 @@ MECE_Y, MECE_NBINS = [0, 1, 2, 0], 3
 MECE = {"l1": 0.2, "l2": 0.208167, "max": 0.233333}
 EQMASS_P, EQMASS_Y, EQMASS_NBINS, EQMASS_ECE = [0.1, 0.2, 0.3, 0.6, 0.7, 0.9], [0, 0, 1, 0, 1, 1], 3, 0.1333333
 
+# kappas: statsmodels 0.15.0; R irr `anxiety` (raters 2 and 3); Fleiss 1971; the table of the encyclopedia article
+COHEN_2x2, COHEN_2x2_KAPPA = [[20, 5], [10, 15]], 0.4
+SAS_3x3 = [[0, 4, 1], [0, 8, 0], [0, 1, 5]]
+SAS_KAPPA = {"kappa": 0.4842, "ase": 0.1380, "ci": (0.2137, 0.7547), "ase_h0": 0.1484, "z": 3.2626, "p": 0.0011}
+SAS_KAPPA_LINEAR = {"kappa": 0.4701, "ase": 0.1457, "ci": (0.1845, 0.7558)}
+ANXIETY_23 = [[0, 0, 1, 0, 0], [4, 0, 1, 0, 0], [2, 3, 3, 0, 0], [0, 2, 0, 1, 1], [1, 0, 0, 1, 0]]
+ANXIETY_23_KAPPA = {"unweighted": -0.006289308, "linear": 0.1459075, "quadratic": 0.2520325}
+FLEISS_WIKI = [
+    [0, 0, 0, 0, 14], [0, 2, 6, 4, 2], [0, 0, 3, 5, 6], [0, 3, 9, 2, 0], [2, 2, 8, 1, 1],
+    [7, 7, 0, 0, 0], [3, 2, 6, 3, 0], [2, 5, 3, 2, 2], [6, 5, 2, 1, 0], [0, 2, 2, 3, 7],
+]  # fmt: skip
+FLEISS_WIKI_KAPPA = 0.20993070442195522
+FLEISS_1971 = [
+    [0, 0, 0, 6, 0], [0, 3, 0, 0, 3], [0, 1, 4, 0, 1], [0, 0, 0, 0, 6], [0, 3, 0, 3, 0], [2, 0, 4, 0, 0],
+    [0, 0, 4, 0, 2], [2, 0, 3, 1, 0], [2, 0, 0, 4, 0], [0, 0, 0, 0, 6], [1, 0, 0, 5, 0], [1, 1, 0, 4, 0],
+    [0, 3, 3, 0, 0], [1, 0, 0, 5, 0], [0, 2, 0, 3, 1], [0, 0, 5, 0, 1], [3, 0, 0, 1, 2], [5, 1, 0, 0, 0],
+    [0, 2, 0, 4, 0], [1, 0, 2, 0, 3], [0, 0, 0, 0, 6], [0, 1, 0, 5, 0], [0, 2, 0, 1, 3], [2, 0, 0, 4, 0],
+    [1, 0, 0, 4, 1], [0, 5, 0, 1, 0], [4, 0, 0, 0, 2], [0, 2, 0, 4, 0], [1, 0, 5, 0, 0], [0, 0, 0, 0, 6],
+]  # fmt: skip
+FLEISS_1971_KAPPA = 0.43024452
+FLEISS_RANDOLPH = [([[6, 1, 0], [0, 7, 0]], 0.708333, 0.785714), ([[7, 1], [3, 5]], 0.161905, 0.214286)]
+
+# Krippendorff's alpha, * missing: krippendorff 0.9.0
+KRIPP_A = ["*****34121133*3", "1*213343*******", "**21344*21133*4"]
+KRIPP_A_ALPHA = {"nominal": 0.691358, "ordinal": 0.806721, "interval": 0.810845, "ratio": 0.808944}
+KRIPP_B = ["123321412***", "1233224125*3", "*3332342251*", "12332441251*"]
+KRIPP_B_ALPHA = {"nominal": 0.743421052631579, "ordinal": 0.8153875037548814, "interval": 0.8491071428571428, "ratio": 0.7974027747116121}
+
+# Dawid and Skene 1979: 45 patients; observer 1 read each three times
+DS79 = [
+    "1111111",
+    "3334334",
+    "1122122",
+    "2223121",
+    "2223222",
+    "2223322",
+    "1222111",
+    "3333433",
+    "2222223",
+    "2322223",
+    "4444444",
+    "2223343",
+    "1111111",
+    "2223212",
+    "1211111",
+    "1112111",
+    "1111111",
+    "1111111",
+    "2222221",
+    "2221322",
+    "2222222",
+    "2222221",
+    "2223222",
+    "2212222",
+    "1111111",
+    "1111111",
+    "2322222",
+    "1111111",
+    "1111111",
+    "1121121",
+    "1111111",
+    "3333233",
+    "1111111",
+    "2222222",
+    "2223232",
+    "4334343",
+    "2212232",
+    "2323233",
+    "3333432",
+    "1111111",
+    "1111111",
+    "1212111",
+    "2322222",
+    "1211111",
+    "2222222",
+]
+DS79_OBSERVER = ["1", "1", "1", "2", "3", "4", "5"]
+DS79_MARGINALS, DS79_LOGLIK = (0.39955475, 0.42198339, 0.11179519, 0.06666667), -192.89088121
+DS79_OBS1_DIAGONAL = (0.889, 0.876, 0.661, 0.444)
+DS79_MAP = [int(mark) for mark in "142222132243121111222222112111131224233111212"]
+
+# STAPLE: SimpleITK 2.5.7
+STAPLE_ROWS = ["11110000", "11100000", "11111000"]
+STAPLE_W, STAPLE_SENS, STAPLE_SPEC = "11110000", (1, 0.75, 1), (1, 1, 0.75)
+
 # McNemar: statsmodels 0.15.0
 MCNEMAR_TABLE = [[101, 121], [59, 33]]
 MCNEMAR_CORRECTED, MCNEMAR_UNCORRECTED = (20.672222, 5.450095e-06), (21.355556, 3.815136e-06)
@@ -74,3 +159,8 @@ def ratings(negative: list[int], positive: list[int]) -> tuple[np.ndarray, np.nd
     grades = np.arange(1, len(negative) + 1)
     label = np.r_[np.zeros(sum(negative)), np.ones(sum(positive))]
     return label, np.r_[np.repeat(grades, negative), np.repeat(grades, positive)].astype(float)
+
+
+def readings(counts: list[list[int]]) -> np.ndarray:
+    """(n, R) readings from how many readers chose each category."""
+    return np.array([np.repeat(np.arange(len(row)), row) for row in counts], dtype=float)

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from medsetu.evaluation import curve as roc
-from medsetu.evaluation.bootstrap import bootstrap, patient_strata, patient_weights, roc_band, widen
+from medsetu.evaluation.bootstrap import bootstrap, expanded_level, patient_strata, patient_weights, percentile, roc_band, widen
 from medsetu.evaluation.metric import Statistics, brier
 from medsetu.evaluation.score import ScoreMatrix
 
@@ -123,3 +123,12 @@ def test_roc_band_holds_its_curve_and_is_nan_without_a_class():
     assert (found.high - found.low).max() < 0.5
     assert np.isnan(roc_band(_matrix(np.ones(5), np.arange(5)), rates=rates).sensitivity).all()
     assert np.isnan(roc_band(_matrix(label, score), rates=rates, replicates=0).low).all()
+
+
+def test_expanded_percentiles_of_a_small_mean_reach_as_far_as_student():
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=12)
+    drawn = values[rng.integers(0, 12, (20_000, 12))].mean(axis=1)
+    ends, _ = percentile(drawn, level=expanded_level(0.95, patients=12))
+    student = 2.201 * values.std(ddof=1) / np.sqrt(12)
+    assert (ends[1] - ends[0]) / 2 == pytest.approx(student, rel=0.05)

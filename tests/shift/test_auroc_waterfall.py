@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 from scripts.gate_explain import World
 
+from medsetu.manifest.consensus import policy_label
 from medsetu.shift.auroc_waterfall import APPEARANCE, CASE_MIX, LABEL_POLICY, PARTS, POPULATION_TOO, UNEXPLAINED, auroc_waterfall
 from medsetu.shift.casemix import side_auroc
-from medsetu.shift.label_policy import policy_label
 from medsetu.shift.plan import ShiftPlan
 
 PLAN = ShiftPlan(bootstrap=60)

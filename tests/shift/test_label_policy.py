@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from scripts.gate_explain import World
 
-from medsetu.core.errors import ConfigError
 from medsetu.evaluation.metric import auroc_value
-from medsetu.shift.label_policy import POLICIES, policy_aurocs, policy_gaps, policy_label, policy_of
+from medsetu.manifest.consensus import POLICIES, policy_label
+from medsetu.shift.label_policy import policy_aurocs, policy_gaps, policy_of
 
 NAN = float("nan")
 
@@ -23,16 +23,6 @@ def voted(*, policies: tuple[str, str] = ("majority", "majority"), seed: int = 0
         votes = (side.label[:, None] + 0.35 * rng.normal(size=(len(side), readers)) > 0.5).astype(float)
         films.append(replace(side, votes=votes, label=policy_label(votes, policy)))
     return replace(cohort, global_films=films[0], local_films=films[1])
-
-
-def test_policies_on_missing_votes_and_ties():
-    votes = np.array([[1.0, 0.0, NAN], [NAN, NAN, NAN], [1.0, 1.0, NAN], [0.0, 0.0, 1.0], [1.0, NAN, NAN]])
-    found = {name: policy_label(votes, name) for name in POLICIES}
-    assert np.array_equal(found["any-positive"], [1, NAN, 1, 1, 1], equal_nan=True)
-    assert np.array_equal(found["majority"], [NAN, NAN, 1, 0, 1], equal_nan=True)
-    assert np.array_equal(found["unanimous"], [0, NAN, 1, 0, 1], equal_nan=True)
-    with pytest.raises(ConfigError, match="unanimous"):
-        policy_label(votes, "consensus")
 
 
 def test_the_policy_of_a_side_is_recognised():

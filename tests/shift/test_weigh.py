@@ -77,3 +77,12 @@ def test_a_part_that_never_moves_has_no_width_and_few_resamples_give_none():
     assert (band.low[0], band.high[0]) == (0.0, 0.0)
     assert band.high[1] > 1.5
     assert np.isnan(simultaneous(np.zeros(1), np.zeros((1, 0)), level=0.95).low).all()
+
+
+def test_a_target_out_of_reach_in_one_class_leaves_finite_weights_in_both():
+    x, y = np.array([0.0, 0.1, 0.0, 1.0, 1.01]), np.array([0.0, 0.0, 1.0, 1.0, 1.0])
+    columns = np.column_stack([x * (y == 0), x * (y == 1)])
+    weight = tilt(columns, y, weight=np.ones((1, 5)), target=np.array([[0.025, 40.0]]))
+    assert weight[0, y == 0] == pytest.approx([0.25, 0.25], abs=0.01)
+    assert weight[0, y == 1].sum() == pytest.approx(0.5)
+    assert weight[0, 2] < 1e-6

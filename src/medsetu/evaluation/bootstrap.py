@@ -10,7 +10,7 @@ from scipy import special
 
 from medsetu.evaluation.curve import curve, sensitivity_at_rates
 from medsetu.evaluation.delong import claim_note, seed_spread
-from medsetu.evaluation.interval import NAN, Estimate, Floats, check_level, join_notes
+from medsetu.evaluation.interval import NAN, Estimate, Floats, check_level, critical, join_notes
 from medsetu.evaluation.kernel import seed_weights
 from medsetu.evaluation.metric import Statistic
 from medsetu.evaluation.score import Ints, ScoreMatrix
@@ -207,6 +207,25 @@ def widen(
         return replicate + noise
     widened: Floats = special.expit(special.logit(np.clip(replicate, 0.0, 1.0)) + noise / (mean * (1 - mean)))
     return widened
+
+
+def expanded_level(level: float, *, patients: float) -> float:
+    """Level at which a percentile interval of a small sample covers as wide as Student's t (Hesterberg, Am Stat 2015, 69:371).
+
+    Args:
+        level: Confidence level in (0, 1).
+        patients: Patients of the smallest group that is resampled, or effective ones; at least 2 are counted.
+
+    Returns:
+        The level for ``percentile``, at least ``level``.
+
+    Example:
+        >>> round(expanded_level(0.95, patients=20), 3), round(expanded_level(0.95, patients=1e6), 3)
+        (0.968, 0.95)
+    """
+    group = max(patients, 2.0)
+    reach = np.sqrt(group / (group - 1)) * critical(level, df=group - 1)
+    return float(2 * special.ndtr(reach) - 1)
 
 
 def percentile(replicate: Floats, *, level: float, limits: tuple[float, float] | None = None) -> tuple[tuple[float, float], str]:

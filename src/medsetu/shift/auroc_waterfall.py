@@ -16,10 +16,11 @@ from medsetu.evaluation.curve import auroc, curve
 from medsetu.evaluation.delong import difference_from
 from medsetu.evaluation.interval import NAN, Floats
 from medsetu.evaluation.kernel import kernel_parts
+from medsetu.manifest.consensus import policy_label
 from medsetu.manifest.progress import progress
 from medsetu.shift.casemix import BALANCED, by_class, side_auroc
 from medsetu.shift.cohort import Cohort
-from medsetu.shift.label_policy import policy_label, policy_of
+from medsetu.shift.label_policy import policy_of
 from medsetu.shift.measured import COMPONENTS_LOOKED_AT, Measured, Sides, appearance, beyond, case_mix, components_for, join, labelled
 from medsetu.shift.overlap import NO_OVERLAP, overlap
 from medsetu.shift.plan import ShiftPlan

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from medsetu.evaluation.bootstrap import percentile
+from medsetu.evaluation.bootstrap import expanded_level, percentile
 from medsetu.evaluation.curve import auroc, curve
 from medsetu.evaluation.delong import MINIMUM_CLASS, claim_note
 from medsetu.evaluation.interval import NAN, Estimate, Floats, join_notes
@@ -18,7 +18,7 @@ from medsetu.shift.row import NOT_IDENTIFIED, REFUSED
 from medsetu.shift.weigh import class_moments, imbalance, resamples, seed_shares, tilt
 
 BALANCED = 0.1  # standard deviations of a fact that weighting may leave unmet
-METHOD = "entropy balancing within class; patient bootstrap, weights refitted, percentile"
+METHOD = "entropy balancing within class; patient bootstrap, weights refitted, expanded percentile"
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def matched_gap(cohort: Cohort, plan: ShiftPlan) -> MatchedGap:
         why = f"weights cannot balance the facts: {left:.2f} standard deviations left, {BALANCED:g} allowed"
         return _nothing(sides, NO_OVERLAP, join_notes(why, found.sentence), raw=raw, facts=facts.names, found=found)
     replicate = _replicates(sides, facts, plan)
-    ends, remark = percentile(replicate, level=plan.level)
+    ends, remark = percentile(replicate, level=expanded_level(plan.level, patients=found.effective[found.worst]))
     note = join_notes(claim_note(sides[0].seed.size), f"matched on {', '.join(facts.names)} and prevalence", found.sentence, remark)
     estimate = Estimate(float(value.mean()), *ends, *_counts(sides), METHOD if np.isfinite(ends[0]) else "", note)
     if _fewest(sides) < MINIMUM_CLASS:

@@ -15,8 +15,8 @@ from medsetu.core.sample import GLOBAL, LOCAL
 from medsetu.evaluation.interval import NAN, Estimate, Floats
 from medsetu.evaluation.metric import CLIP
 from medsetu.evaluation.score import Ints
+from medsetu.manifest.consensus import MAJORITY, policy_label
 from medsetu.shift.cohort import Cohort, Films
-from medsetu.shift.label_policy import policy_label
 from medsetu.shift.measured import case_mix
 from medsetu.shift.multiplicity import holm
 from medsetu.shift.plan import ShiftPlan
@@ -217,7 +217,7 @@ def _compare(there: Films, here: Films, *, plan: ShiftPlan, scores: str = "too")
 
 def _majority(films: Films) -> Floats:
     """(n,) 1 or 0 as most readers say; NaN without votes or with a tie."""
-    return np.full(len(films), NAN) if films.votes is None else policy_label(films.votes, "majority")
+    return np.full(len(films), NAN) if films.votes is None else policy_label(films.votes, MAJORITY)
 
 
 def _by_majority(films: Films) -> Films:

@@ -5,44 +5,13 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from medsetu.core.errors import ConfigError
 from medsetu.evaluation.delong import difference_from, estimate_from
-from medsetu.evaluation.interval import Estimate, Floats
+from medsetu.evaluation.interval import Estimate
 from medsetu.evaluation.kernel import KernelParts, kernel_parts
+from medsetu.manifest.consensus import ANY, MAJORITY, POLICIES, UNANIMOUS, policy_label
 from medsetu.shift.cohort import Films
 
-POLICIES = ("any-positive", "majority", "unanimous")
 AGREEMENT = 0.95  # share of labels a policy must reproduce before it is called the policy of a side
-
-
-def policy_label(votes: Floats, policy: str) -> Floats:
-    """Read votes as labels.
-
-    Args:
-        votes: (n, R) 1 / 0 / NaN of R readers.
-        policy: ``any-positive`` (one vote is enough), ``majority`` (more than half of those who voted; a tie is unknown) or
-            ``unanimous`` (all who voted).
-
-    Returns:
-        (n,) 1.0, 0.0, or NaN where nobody voted.
-
-    Raises:
-        ConfigError: The policy is unknown.
-
-    Example:
-        >>> votes = np.array([[1.0, 0.0, 0.0], [1.0, 1.0, 0.0]])
-        >>> [policy_label(votes, name).tolist() for name in POLICIES]
-        [[1.0, 1.0], [0.0, 1.0], [0.0, 0.0]]
-    """
-    if policy not in POLICIES:
-        raise ConfigError(what=f"The label policy '{policy}' is unknown", where="label policy", value=policy, allowed=POLICIES)
-    cast = (~np.isnan(votes)).sum(axis=1)
-    share = np.divide(np.nansum(votes, axis=1), cast, out=np.full(len(votes), np.nan), where=cast > 0)
-    if policy == "majority":
-        label = np.where(share == 0.5, np.nan, (share > 0.5).astype(np.float64))
-    else:
-        label = (share > 0 if policy == "any-positive" else share == 1).astype(np.float64)
-    return np.where(np.isnan(share), np.nan, label)
 
 
 def policy_of(films: Films) -> tuple[str, float]:
@@ -58,7 +27,7 @@ def policy_of(films: Films) -> tuple[str, float]:
     if films.votes is None or films.votes.shape[1] < 2:
         return "", float("nan")
     found = {}
-    for name in ("majority", "any-positive", "unanimous"):
+    for name in (MAJORITY, ANY, UNANIMOUS):
         label = policy_label(films.votes, name)
         known = ~np.isnan(label) & ~np.isnan(films.label)
         found[name] = float((label[known] == films.label[known]).mean()) if known.any() else 0.0

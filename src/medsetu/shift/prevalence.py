@@ -9,8 +9,8 @@ from numpy.typing import ArrayLike
 from scipy import special
 
 from medsetu.core.errors import DataError
-from medsetu.evaluation.bootstrap import SHARE, patient_strata, patient_weights, percentile
-from medsetu.evaluation.interval import NAN, Estimate, Floats, critical, join_notes
+from medsetu.evaluation.bootstrap import SHARE, expanded_level, patient_strata, patient_weights, percentile
+from medsetu.evaluation.interval import NAN, Estimate, Floats, join_notes
 from medsetu.evaluation.metric import CLIP, ratio
 from medsetu.evaluation.score import Ints, check_probability, check_scores
 from medsetu.shift.label_shift import bbse_weights, em_prevalence, rlls_weights, temperature_bias
@@ -76,7 +76,7 @@ def prevalence_estimates(
     enough = counts[0] >= LEAST_CLASS
     drawn = _resamples(truth, clusters, replicates=replicates if enough else 0, seed=seed)
     blocks = [_readings(truth, table, here, weights=pair, patients=size) for pair in drawn]
-    wide = _expanded(level, smallest) if enough else level
+    wide = expanded_level(level, patients=smallest) if enough else level
     return {name: _estimate(name, float(point[name][0]), [block[name] for block in blocks], counts=counts, level=wide) for name in METHODS}
 
 
@@ -86,12 +86,6 @@ def _too_few(truth: Floats, cluster: Ints) -> str:
         if patients < LEAST_CLASS:
             return f"validation has {patients} {name} patients, and at least {LEAST_CLASS} are needed"
     return ""
-
-
-def _expanded(level: float, patients: int) -> float:
-    """Level at which a percentile interval of a small sample covers as wide as Student's t (Hesterberg, Am Stat 2015, 69:371)."""
-    reach = np.sqrt(patients / max(patients - 1, 1)) * critical(level, df=max(patients - 1, 1))
-    return float(2 * special.ndtr(reach) - 1)
 
 
 def _resamples(truth: Floats, clusters: tuple[Ints, Ints], *, replicates: int, seed: int) -> Iterator[tuple[Floats, Floats]]:

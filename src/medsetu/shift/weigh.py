@@ -226,13 +226,16 @@ def simultaneous(value: Floats, replicate: Floats, *, level: float) -> Band:
 
 
 def _class_shares(label: Floats, weight: Floats, eta: Floats | float = 0.0) -> Floats:
-    """(B, n) weights times exp(eta), each class summing to 1/2."""
-    if isinstance(eta, np.ndarray):
-        weight = weight * np.exp(eta - eta.max(axis=1, keepdims=True))
-    positive = weight @ label
-    negative = weight.sum(axis=1) - positive
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(weight * np.where(label == 1.0, 0.5 / positive[:, None], 0.5 / negative[:, None]))
+    """(B, n) weights times exp(eta), each class summing to 1/2; NaN in a class without weight."""
+    shares = np.empty(weight.shape)
+    for truth in (0.0, 1.0):  # apart, lest the far larger weights of one class drown the other
+        own = label == truth
+        part = weight[:, own]
+        if isinstance(eta, np.ndarray) and own.any():
+            part = part * np.exp(eta[:, own] - eta[:, own].max(axis=1, keepdims=True))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            shares[:, own] = 0.5 * part / part.sum(axis=1, keepdims=True)
+    return shares
 
 
 def _symmetric(flat: Floats, upper: tuple[NDArray[np.intp], ...]) -> Floats:
