@@ -229,7 +229,7 @@ def difference_from(
     if paired and _identical(mean_a, mean_b) and np.array_equal(spreads[0].by_seed, spreads[1].by_seed):
         return _estimate(counted, 0.0, (0.0, 0.0), "identical curves", join_notes(claim, "the two curves are identical"))
     shared = float(mean_a.row_covariance(mean_b)[0]) if paired else 0.0
-    covariance = shared + _seed_covariance(*spreads)
+    covariance = shared + seed_covariance(*spreads)
     scale = np.sqrt([float(mean.variance()[0]) + spread.variance for mean, spread in zip((mean_a, mean_b), spreads, strict=True)]).prod()
     rho = float(np.clip(covariance / scale, -1.0, 1.0)) if scale > 0 else 0.0
     ends = mover(
@@ -267,7 +267,8 @@ def delong_test(parts: KernelParts, *, contrasts: ArrayLike) -> tuple[float, int
     return chi2, rank, float(special.chdtrc(rank, chi2))
 
 
-def _seed_covariance(a: SeedSpread, b: SeedSpread) -> float:
+def seed_covariance(a: SeedSpread, b: SeedSpread) -> float:
+    """Covariance that shared training seeds give two means over seeds; 0 where the seeds are not the same."""
     if a.count < 2 or not np.array_equal(a.seeds, b.seeds):
         return 0.0
     return float(np.cov(a.by_seed, b.by_seed, ddof=1)[0, 1] / a.count)

@@ -258,11 +258,13 @@ def auroc_interval(
     """
     theta, patients = np.asarray(value, dtype=np.float64), np.asarray(variance, dtype=np.float64)
     extra = np.asarray(spread[0], dtype=np.float64)
+    logit = logit_interval(theta, patients + extra, df=satterthwaite(patients, df, spread=spread), level=level)
+    small = small_or_perfect(theta, classes=classes)
+    if not small.any():
+        return logit
     newcombe = newcombe_auroc(
         theta, classes[0], negatives=classes[1], extra=extra, df=satterthwaite(patients, np.inf, spread=spread), level=level
     )
-    logit = logit_interval(theta, patients + extra, df=satterthwaite(patients, df, spread=spread), level=level)
-    small = small_or_perfect(theta, classes=classes)
     return np.where(small, newcombe[0], logit[0]), np.where(small, newcombe[1], logit[1])
 
 

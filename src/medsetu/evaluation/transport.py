@@ -89,11 +89,11 @@ class Draws:
             The draws.
         """
         shares = seed_weights(matrix.seed.size, seed=matrix.seed)
-        called = shares @ (matrix.scores >= _spread_out(matrix, fitted.value))
+        called = shares @ (matrix.scores >= thresholds_of(matrix, fitted.value))
         ratios = decision_ratios(matrix.label, called, cluster=matrix.cluster, level=level)
         rng = np.random.default_rng(seed)
         size = next(iter(fitted.replicate.values())).size
-        moved = _resampled_ratios(matrix, fitted, shares) if size else None
+        moved = moved_ratios(matrix, fitted, shares) if size else None
         single = _by_model(matrix, fitted)
         replicate, patients = {}, {}
         for name, one in ratios.items():
@@ -132,8 +132,17 @@ def _estimate(value: float, replicate: Floats, *, counts: tuple[int, int, int], 
     return Estimate(value, *ends, *counts, method, join_notes(note, remark))
 
 
-def _resampled_ratios(matrix: ScoreMatrix, fitted: Fitted, shares: Floats) -> dict[str, tuple[Floats, Floats]]:
-    """Each measure and its denominator under every resample of the thresholds, the test samples as they are."""
+def moved_ratios(matrix: ScoreMatrix, fitted: Fitted, shares: Floats) -> dict[str, tuple[Floats, Floats]]:
+    """Each measure and its denominator under every resample of the thresholds, the test samples as they are.
+
+    Args:
+        matrix: Test labels and scores.
+        fitted: Thresholds with their resamples.
+        shares: (M,) weight of each model.
+
+    Returns:
+        Measure -> (B,) values and (B,) denominators.
+    """
     size = next(iter(fitted.replicate.values())).size
     hits, alarms = np.zeros(size), np.zeros(size)
     for share, seed, score, fold in zip(shares, matrix.seed, matrix.scores, matrix.fold, strict=True):
@@ -154,7 +163,7 @@ def _resampled_ratios(matrix: ScoreMatrix, fitted: Fitted, shares: Floats) -> di
 
 
 def _by_model(matrix: ScoreMatrix, fitted: Fitted) -> dict[str, Floats]:
-    called = (matrix.scores >= _spread_out(matrix, fitted.value)).astype(np.float64)
+    called = (matrix.scores >= thresholds_of(matrix, fitted.value)).astype(np.float64)
     hits, alarms = called @ matrix.label, called @ (1 - matrix.label)
     positives, negatives = matrix.label.sum(), (1 - matrix.label).sum()
     return {
@@ -165,8 +174,8 @@ def _by_model(matrix: ScoreMatrix, fitted: Fitted) -> dict[str, Floats]:
     }
 
 
-def _spread_out(matrix: ScoreMatrix, value: Mapping[Model, float]) -> Floats:
-    """(M, n) threshold that applies to each score."""
+def thresholds_of(matrix: ScoreMatrix, value: Mapping[Model, float]) -> Floats:
+    """(M, n) threshold that applies to each score: that of the model that gave it."""
     lookup = np.vectorize(lambda seed, fold: value[(int(seed), int(fold))], otypes=[np.float64])
     table: Floats = lookup(matrix.seed[:, None], matrix.fold) if matrix.fold.size else np.zeros(matrix.scores.shape)
     return table
