@@ -230,3 +230,20 @@ def test_answers_use_less_than_half_a_second_of_cpu(words):
 )
 def test_a_plain_word_is_a_folder_of_runs_or_a_table_of_scores(word, keyed):
     assert cli._keyed(word) == keyed
+
+
+@pytest.mark.parametrize(
+    ("words", "gathered"),
+    [
+        (["runs/a", "b.csv", "margin=0.1"], ["inputs=['runs/a','b.csv']", "margin=0.1"]),
+        (["it's", "--cfg", "job"], [r"inputs=['it\'s']", "--cfg", "job"]),
+        (["inputs=[a]"], ["inputs=[a]"]),
+        ([], []),
+    ],
+)
+def test_plain_words_are_gathered_for_a_comparison(words, gathered):
+    assert cli._gathered(words) == gathered
+
+
+def test_completion_of_a_comparison(complete):
+    assert "reference=" in complete("medsetu compare ref")

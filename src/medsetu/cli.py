@@ -18,11 +18,13 @@ VERBS: dict[str, str] = {
     "train": "train one arm of a recipe with one seed",
     "study": "train every arm and seed of a recipe and compare them",
     "evaluate": "evaluate finished runs, or one run on a new release or folder",
+    "compare": "compare runs, studies or tables of scores on the same patients: who wins, or what it would take",
     "seal": "freeze the analysis plan of a recipe, under a hash and a date, before its test is opened",
     "shift": "measure, explain and repair the shift of a study, or of any table of scores",
     "monitor": "follow new scores over time against a reference window, with a stated rate of false alarms",
 }
 _ABOUT_A_FOLDER = ("evaluate", "shift")  # verbs whose first plain word is a folder of runs, or a table of scores
+_OPTIONS = ("--cfg", "-c", "--info", "-i", "--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp", "--package", "-p")
 _CATALOG_WORD = re.compile(r"(kind|name|region|modality|use|json)=\w+")
 
 
@@ -85,6 +87,8 @@ def _run(verb: str, words: list[str]) -> None:
 
     if verb in _ABOUT_A_FOLDER:
         words = [_keyed(word) for word in words]
+    elif verb == "compare":
+        words = _gathered(words)
 
     def task(config: dict[str, Any]) -> Any:  # noqa: ANN401 - whatever the verb returns; Hydra's sweepers read numbers
         module = importlib.import_module(f"medsetu.experiment.{verb}")
@@ -95,10 +99,30 @@ def _run(verb: str, words: list[str]) -> None:
 
 def _keyed(word: str) -> str:
     """Give a plain word its key: ``runs/demo`` is ``run=...``, ``scores.csv`` is ``scores=...``."""
-    if "=" in word or word.startswith(("-", "+", "~")):
+    if not _plain(word):
         return word
-    quoted = word.replace("\\", "\\\\").replace("'", "\\'")
-    return f"scores='{quoted}'" if word.lower().endswith((".csv", ".parquet")) else f"run='{quoted}'"
+    return f"scores={_quoted(word)}" if word.lower().endswith((".csv", ".parquet")) else f"run={_quoted(word)}"
+
+
+def _gathered(words: list[str]) -> list[str]:
+    """Gather all plain words under one key: ``a b`` is ``inputs=['a','b']``; the value of an option such as ``--cfg`` stays where it is."""
+    plain, others, option = [], [], False
+    for word in words:
+        if _plain(word) and not option:
+            plain.append(_quoted(word))
+        else:
+            others.append(word)
+        option = word in _OPTIONS
+    return [*([f"inputs=[{','.join(plain)}]"] if plain else []), *others]
+
+
+def _plain(word: str) -> bool:
+    return "=" not in word and not word.startswith(("-", "+", "~"))
+
+
+def _quoted(word: str) -> str:
+    escaped = word.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
 
 
 def _complete(words: list[str]) -> None:
@@ -119,7 +143,7 @@ def _usage() -> str:
     codes = "\n".join(f"  {code:>3}  {text}" for code, text in EXIT_CODES.items())
     return (
         "medsetu: from global data to local patients\n\n"
-        "  medsetu <verb> key=value ...\n  medsetu evaluate|shift FOLDER key=value ...\n\n"
+        "  medsetu <verb> key=value ...\n  medsetu evaluate|shift FOLDER key=value ...\n  medsetu compare FOLDER ... key=value ...\n\n"
         f"Verbs\n{verbs}\n\n"
         "Every verb is a Hydra app: --cfg job, --info defaults, --multirun, --config-dir FOLDER (your own recipes), --help.\n"
         'Tab completion: eval "$(medsetu -sc install=bash)"\n\n'

@@ -64,6 +64,8 @@ def mean_with_interval(values: Floats, *, cluster: Ints, level: float) -> Mean:
         >>> found.value, round(found.high - found.low, 3)
         (0.5, 1.837)
     """
+    if not values.size:
+        return Mean(NAN, note="no film")
     return _interval(values.mean(axis=0), cluster, extra=_seed_part(values.mean(axis=1)), level=level)
 
 
@@ -83,6 +85,8 @@ def paired_mean(
     Returns:
         First minus second; run k is paired with run k where both have the same seeds.
     """
+    if not rows.size:
+        return Mean(NAN, note="no film")
     left, right = (part[:, rows] for part in values)
     if same_seeds(first, second):
         parts = [_seed_part((left - right).mean(axis=1))]
@@ -106,8 +110,6 @@ def _seed_part(by_seed: Floats) -> Part:
 
 
 def _interval(values: Floats, cluster: Ints, *, extra: Part | list[Part], level: float) -> Mean:
-    if not values.size:
-        return Mean(NAN, note="no film")
     value = float(values.mean())
     codes = np.unique(cluster, return_inverse=True)[1]
     size = np.bincount(codes)

@@ -32,7 +32,7 @@ class Optimism:
         apparent: Its AUROC on the test (within folds, for outer folds).
         honest: AUROC that choosing blindly would have had.
         optimism: Apparent minus honest.
-        equal: Optimism if all contestants were truly equal, where it was computed: the bootstrap of the argmax understates then.
+        equal: Optimism if all contestants were truly equal: the most it can be; only for the bootstrap of the argmax.
         chosen: How often each contestant was chosen.
         note: What was left out.
     """
@@ -51,8 +51,8 @@ def optimism(contestants: Sequence[Contestant], plan: ContestPlan) -> Optimism:
     """Estimate how much the winner is flattered.
 
     Nested selection needs, for every contestant, validation films of the tested side for each of its models; otherwise, or on an external
-    side, the argmax is bootstrapped over patients and seeds (Efron's optimism: value in the resample minus value on the films, of whoever
-    wins the resample).
+    side, the argmax is bootstrapped over patients and seeds: error of whoever wins a resample, after the values were drawn together as far
+    as chance explains their spread (the plain bootstrap understates the optimism of near equals).
 
     Args:
         contestants: All of them, on the same films.
@@ -149,10 +149,10 @@ def _argmax(contestants: Sequence[Contestant], plan: ContestPlan) -> Optimism:
     drawn = drawn[:, np.isfinite(drawn).all(axis=0)]
     if not drawn.shape[1]:
         return Optimism(note="no resample holds both classes")
-    winners = drawn.argmax(axis=0)
-    error = drawn - values[:, None]
+    error = drawn - drawn.mean(axis=1, keepdims=True)
+    winners = (_shrunken(values, error)[:, None] + error).argmax(axis=0)
     gained = float(error[winners, np.arange(winners.size)].mean())
-    equal = float((error - error.mean(axis=1, keepdims=True)).max(axis=0).mean())
+    equal = float(error.max(axis=0).mean())
     best = int(values.argmax())
     counts = np.bincount(winners, minlength=len(contestants))
     chosen = [(one.name, int(count)) for one, count in zip(contestants, counts, strict=True) if count]
@@ -166,6 +166,18 @@ def _argmax(contestants: Sequence[Contestant], plan: ContestPlan) -> Optimism:
         chosen=tuple(sorted(chosen, key=lambda one: (-one[1], one[0]))),
         note=f"{plan.bootstrap} resamples of {first.n_patients} patients, training seeds added",
     )
+
+
+def _shrunken(values: Floats, error: Floats) -> Floats:
+    """Draw values together as far as chance alone explains their spread (empirical Bayes), before their errors are added once more.
+
+    The plain bootstrap takes the spread that chance has made for skill, and so tells too small an optimism of near equals.
+    """
+    size = values.size
+    chance = float((error - error.mean(axis=0)).var(axis=1).mean()) * size / (size - 1)
+    spread = float(values.var(ddof=1))
+    share = min(1.0, chance / spread) if spread > 0 else 1.0
+    return np.asarray(values.mean() + (1 - share) * (values - values.mean()))
 
 
 def _replicates(contestant: Contestant, plan: ContestPlan) -> Floats:

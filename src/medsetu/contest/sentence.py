@@ -132,10 +132,10 @@ def _optimism(found: Tournament) -> str:
     if told.method == ARGMAX:
         return (
             f"Whoever leads is flattered by about {told.optimism:.3f} (bootstrap of the argmax over the test films; "
-            f"up to {told.equal:.3f} if all were truly equal): quote {told.winner} as {told.honest:.3f}, not {told.apparent:.3f}."
+            f"{told.equal:.3f} if all were truly equal): quote {told.winner} as {told.honest:.3f}, not {told.apparent:.3f}."
         )
     where = "in each outer fold" if told.method == NESTED else "on its validation films"
-    chosen = ", ".join(f"{name} {count} times" for name, count in told.chosen[:_NAMED])
+    chosen = ", ".join(f"{name} {'once' if count == 1 else f'{count} times'}" for name, count in told.chosen[:_NAMED])
     return (
         f"Choosing {where} by validation alone reaches {told.honest:.3f}, where {told.winner} reaches {told.apparent:.3f}: "
         f"optimism {told.optimism:+.3f} (chosen: {chosen})."

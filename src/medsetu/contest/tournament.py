@@ -21,7 +21,7 @@ from medsetu.contest.rank import Rank, leader, ranks
 from medsetu.contest.resampled import Draws, difference, difference_p, draw, estimates_of
 from medsetu.core.errors import ConfigError
 from medsetu.core.table import conform
-from medsetu.evaluation.delong import claim_note
+from medsetu.evaluation.delong import MINIMUM_CLASS, claim_note
 from medsetu.evaluation.interval import Estimate, join_notes
 from medsetu.shift.multiplicity import benjamini_hochberg, holm
 
@@ -326,7 +326,7 @@ def _family_size(standings: pd.DataFrame, duels: Sequence[Duel], *, plan: Contes
 
 def _joint(contestants: Sequence[Contestant]) -> tuple[float, int, float]:
     classes = min(min(one.parts.positive_patients, one.parts.negative_patients) for one in contestants)
-    return joint_delong(list(contestants)) if classes > 1 else (nan, 0, nan)
+    return joint_delong(list(contestants)) if classes >= MINIMUM_CLASS else (nan, 0, nan)
 
 
 def _notes(field: Field, pairs: pd.DataFrame, *, plan: ContestPlan) -> tuple[str, ...]:
