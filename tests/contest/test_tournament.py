@@ -8,9 +8,10 @@ import pytest
 
 from contest.cohort import PLAN, contestants, delong88, field
 from medsetu.contest.contestant import Cost
-from medsetu.contest.duel import Duel, auroc_duel
+from medsetu.contest.duel import auroc_duel
+from medsetu.contest.family import ALL_PAIRS, DECLARED, EXPLORATORY, PAIR_COLUMNS
 from medsetu.contest.rank import beaten, ranks
-from medsetu.contest.tournament import ALL_PAIRS, DECLARED, EXPLORATORY, METRIC_COLUMNS, PAIR_COLUMNS, STANDING_COLUMNS, adjust, hold
+from medsetu.contest.tournament import METRIC_COLUMNS, STANDING_COLUMNS, hold
 from medsetu.core.errors import ConfigError
 from medsetu.evaluation.decision import Rule
 from medsetu.shift.multiplicity import benjamini_hochberg, holm
@@ -66,25 +67,6 @@ def test_a_reference_makes_the_declared_family_smaller_and_the_ranks_stay():
     assert bound.standings["rank"].tolist() == free.standings["rank"].tolist()
     with pytest.raises(ConfigError, match=r"'aa' does not take part.*Did you mean"):
         hold(field({"aaa": 1.0, "b": 1.0}), replace(PLAN, reference="aa"))
-
-
-def test_verdicts_say_equal_only_within_the_margin():
-    made = [
-        Duel("a", "b", "auroc", value=0.2, low=0.1, high=0.3, p=0.001, p_equivalent=0.99),
-        Duel("a", "c", "auroc", value=0.01, low=-0.01, high=0.03, p=0.3, p_equivalent=0.001),
-        Duel("b", "c", "auroc", value=-0.02, low=-0.08, high=0.04, p=0.5, p_equivalent=0.2),
-        Duel("a", "d", "auroc", value=-0.02, low=-0.03, high=-0.01, p=0.001, p_equivalent=0.001),
-        Duel("b", "d", "auroc", value=0.1, note="fewer than 10 patients"),
-        Duel("c", "d", "auroc", note="one class only"),
-    ]
-    assert adjust(made, PLAN)["verdict"].tolist() == [
-        "a is better than b",
-        "equal within 0.05",
-        "not told apart",
-        "d is better than a, by less than 0.05",
-        "no verdict without an interval",
-        "not estimable",
-    ]
 
 
 def test_the_markers_of_delong_1988_to_the_printed_digits():

@@ -6,8 +6,9 @@ from math import isnan
 
 import pandas as pd
 
+from medsetu.contest.family import DECLARED
 from medsetu.contest.optimism import ARGMAX, NESTED
-from medsetu.contest.tournament import DECLARED, Tournament
+from medsetu.contest.tournament import Tournament
 
 _NAMED = 3  # contestants that a sentence names
 

@@ -67,7 +67,7 @@ def tournament(
 
     Args:
         predictions: Long table with ``PREDICTION_COLUMNS``, all seeds and folds, splits test and val; ``arm`` names the contestant.
-        costs: Contestant -> what it cost (``contender.costs_of`` for the runs of a study); unknown where it is missing.
+        costs: Contestant -> what it cost (``entrant.costs_of`` for the runs of a study); unknown where it is missing.
         plan: What was fixed before (``contest_plan`` reads it off the evaluation plan of a recipe).
         folder: Where ``compare.html``, ``compare.json`` and the tables go.
         title: What is compared.

@@ -11,7 +11,8 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from medsetu.contest.tournament import DECLARED, Tournament
+from medsetu.contest.family import DECLARED
+from medsetu.contest.tournament import Tournament
 from medsetu.report.grid import Entry, Grid, heads
 from medsetu.report.number import DASH, count, number, words
 from medsetu.report.passport import p_value
