@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """From folders and tables to contestants, and what may not be mixed."""
 
-
 import pandas as pd
 import pytest
 import yaml
