@@ -46,6 +46,10 @@ def test_rows_name_every_measure_and_count_patients():
     assert {name: counts[name] for name in scales} == scales
     assert counts["rise of the log loss"] == counts["rise of the Brier"] == 4
     assert counts["gap in AUROC by label policy"] == 3
+    agreement = table[table["measure"] == "agreement of readers"]
+    assert agreement["subject"].tolist() == ["global", "local"]
+    assert agreement["value"].between(0.85, 0.97).all()  # each vote is wrong in 2 % of films: alpha about (1 - 0.04)²
+    assert agreement["low"].lt(agreement["value"]).all()
     assert table[table["value"].notna() & (table["measure"] != "effective patients")]["method"].ne("").all()
     assert table["verdict"].isin(["loss", "gain", "cannot tell", "the sides overlap", "not identified", "the labels as given", ""]).all()
 

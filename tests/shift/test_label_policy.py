@@ -9,7 +9,8 @@ from scripts.gate_explain import World
 
 from medsetu.evaluation.metric import auroc_value
 from medsetu.manifest.consensus import POLICIES, policy_label
-from medsetu.shift.label_policy import policy_aurocs, policy_gaps, policy_of
+from medsetu.shift.label_policy import policy_aurocs, policy_gaps, policy_of, reader_agreement
+from medsetu.shift.plan import ShiftPlan
 
 NAN = float("nan")
 
@@ -23,6 +24,19 @@ def voted(*, policies: tuple[str, str] = ("majority", "majority"), seed: int = 0
         votes = (side.label[:, None] + 0.35 * rng.normal(size=(len(side), readers)) > 0.5).astype(float)
         films.append(replace(side, votes=votes, label=policy_label(votes, policy)))
     return replace(cohort, global_films=films[0], local_films=films[1])
+
+
+def test_agreement_of_readers_is_by_patient_and_takes_missing_votes():
+    films = voted().local_films
+    votes = films.votes.copy()
+    votes[::3, 0] = NAN
+    plan = ShiftPlan(bootstrap=100)
+    found = reader_agreement(replace(films, votes=votes), plan=plan)
+    assert 0.5 < found.low < found.value < found.high < 0.9  # readers err in 8 % of films
+    assert (found.n_readers, found.n_samples, found.n_patients) == (3, len(films), films.n_patients)
+    assert reader_agreement(films, plan=plan).value != found.value
+    assert reader_agreement(replace(films, votes=votes[:, :1]), plan=plan) is None
+    assert reader_agreement(replace(films, votes=None), plan=plan) is None
 
 
 def test_the_policy_of_a_side_is_recognised():

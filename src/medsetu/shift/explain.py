@@ -9,10 +9,10 @@ from medsetu.core.sample import GLOBAL, LOCAL
 from medsetu.evaluation.interval import Estimate
 from medsetu.shift.auroc_waterfall import auroc_waterfall
 from medsetu.shift.casemix import matched_gap
-from medsetu.shift.cohort import Cohort
+from medsetu.shift.cohort import Cohort, Films
 from medsetu.shift.decision_waterfall import LOG_LOSS, NET_BENEFIT, decision_waterfall
 from medsetu.shift.disde import LOSSES, METHOD, TERMS, split_loss
-from medsetu.shift.label_policy import policy_aurocs, policy_gaps, policy_of
+from medsetu.shift.label_policy import policy_aurocs, policy_gaps, policy_of, reader_agreement
 from medsetu.shift.measured import COMPONENTS_LOOKED_AT, Measured, Sides, appearance, case_mix, labelled
 from medsetu.shift.overlap import Overlap, overlap
 from medsetu.shift.plan import ShiftPlan
@@ -114,6 +114,7 @@ def _policy_rows(sides: Sides, plan: ShiftPlan) -> Iterator[ShiftRow]:
         if not aurocs:
             note = f"no votes of two readers on the {side} side"
             yield ShiftRow(EXPLAIN, measure, side, verdict=NOT_IDENTIFIED, note=note)
+        yield from _agreement_row(films, side, plan)
         own, share = policy_of(films)
         for name, one in aurocs.items():
             told = f"labels as given follow {own or 'none of the policies'} (agreement {share:.2f})"
@@ -121,6 +122,17 @@ def _policy_rows(sides: Sides, plan: ShiftPlan) -> Iterator[ShiftRow]:
     for name, one in policy_gaps(sides, level=plan.level).items():
         verdict = _verdict("", one.low, one.high)
         yield _estimate_row("gap in AUROC by label policy", f"both sides: {name}", one, verdict=verdict, note="")
+
+
+def _agreement_row(films: Films, side: str, plan: ShiftPlan) -> Iterator[ShiftRow]:
+    found = reader_agreement(films, plan=plan)
+    if found is not None:
+        verdict = NOT_IDENTIFIED if math.isnan(found.value) else ""
+        note = _joined(f"{found.n_readers} readers, {found.n_samples} films that two or more read", found.note)
+        ends = (found.low, found.high)
+        yield ShiftRow(
+            EXPLAIN, "agreement of readers", side, found.value, *ends, unit="alpha", method=found.method, verdict=verdict, note=note
+        )
 
 
 def _estimate_row(measure: str, subject: str, one: Estimate, *, verdict: str, note: str) -> ShiftRow:

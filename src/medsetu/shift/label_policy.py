@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the AUROC becomes when the votes of several readers are read as a label in another way."""
+"""How far readers agree, and what the AUROC becomes when their votes are read as a label in another way."""
 
 from collections.abc import Mapping
 
 import numpy as np
 
+from medsetu.evaluation.agreement import Agreement, krippendorff_alpha
 from medsetu.evaluation.delong import difference_from, estimate_from
 from medsetu.evaluation.interval import Estimate
 from medsetu.evaluation.kernel import KernelParts, kernel_parts
 from medsetu.manifest.consensus import ANY, MAJORITY, POLICIES, UNANIMOUS, policy_label
 from medsetu.shift.cohort import Films
+from medsetu.shift.plan import ShiftPlan
 
 AGREEMENT = 0.95  # share of labels a policy must reproduce before it is called the policy of a side
 
@@ -33,6 +35,21 @@ def policy_of(films: Films) -> tuple[str, float]:
         found[name] = float((label[known] == films.label[known]).mean()) if known.any() else 0.0
     best = max(found, key=lambda name: found[name])
     return (best, found[best]) if found[best] >= AGREEMENT else ("", found[best])
+
+
+def reader_agreement(films: Films, *, plan: ShiftPlan) -> Agreement | None:
+    """How far the readers of a side agree beyond chance: Krippendorff's alpha, which needs no complete readings.
+
+    Args:
+        films: Films of a side.
+        plan: Level, resamples and seed.
+
+    Returns:
+        Alpha by patient; None without votes of two readers.
+    """
+    if films.votes is None or films.votes.shape[1] < 2:
+        return None
+    return krippendorff_alpha(films.votes, cluster=films.cluster, replicates=plan.bootstrap, seed=plan.seed, level=plan.level)
 
 
 def policy_aurocs(films: Films, *, level: float) -> dict[str, Estimate]:
