@@ -44,10 +44,17 @@ def test_heads_are_aligned(network) -> None:
         torch.testing.assert_close(after[name], before[name])
 
 
-@pytest.mark.parametrize("findings", [["mass", "mass"], []])
-def test_heads_with_repeated_or_no_names_are_refused(network, findings) -> None:
+def test_heads_with_repeated_names_are_refused(network) -> None:
     with pytest.raises(ConfigError):
-        network.set_findings(findings, seed=0)
+        network.set_findings(["mass", "mass"], seed=0)
+
+
+def test_a_network_may_have_no_findings_yet(network, image) -> None:
+    network.set_findings([], seed=0)
+    assert (network.findings, network.trained, network(image).shape) == ((), (), (len(image), 0))
+    network.require_trained([])
+    network.set_findings(["mass"], seed=1)
+    assert torch.equal(network.head.weight, new_head(network.head.in_features, ["mass"], seed=1).weight)
 
 
 def test_known_rows_stay_and_new_ones_are_fresh(network) -> None:

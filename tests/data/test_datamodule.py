@@ -189,3 +189,32 @@ def test_a_side_is_met_without_its_labels_and_the_same_way_again(both: pd.DataFr
 def test_a_side_without_training_images_cannot_be_met(both: pd.DataFrame, plan: DataPlan) -> None:
     with pytest.raises(DataError, match="external"):
         make(both, plan, train_on=TrainOn("global", batch_size=5, meet="external"))
+
+
+def test_without_findings_every_film_of_the_split_is_shown_labelled_or_not(both: pd.DataFrame, plan: DataPlan) -> None:
+    both.loc[both.index[:3], "tuberculosis"] = np.nan
+    module = make(both, plan, findings=())
+    split = both["sample_id"].map(assign(both.sort_values("sample_id")))
+    side = both["domain"] == "global"
+    assert set(module.train_rows["sample_id"]) == set(both.loc[side & (split == "train"), "sample_id"])
+    assert all(set(rows["sample_id"]) <= set(both.loc[split == "val", "sample_id"]) for rows in module.val_rows.values())
+    assert module.train_labels.shape == (len(module.train_rows), 0)
+    assert next(iter(module.train_dataloader()))["label"].shape[1] == 0
+
+
+def test_views_of_a_film_differ_and_come_back(both: pd.DataFrame, plan: DataPlan) -> None:
+    plan = dataclasses.replace(plan, augment=Augmentation())
+    module = make(both, plan, findings=())
+    names = [*module.train_rows["sample_id"][:2], *module.val_rows["global"]["sample_id"][:1]]
+    one = module.view(names, 3, 1)
+    assert one.shape[0] == 3
+    assert torch.equal(make(both, plan, findings=()).view(names[::-1], 3, 1).flip(0), one)
+    for epoch, number in ((3, 2), (4, 1)):
+        assert not torch.equal(module.view(names, epoch, number), one)
+    twice = module.view([names[0], names[0]], 3, 1)
+    assert not torch.equal(twice[0], twice[1])
+
+
+def test_classes_cannot_be_balanced_without_labels(both: pd.DataFrame, plan: DataPlan) -> None:
+    with pytest.raises(DataError, match="cannot balance classes"):
+        make(both, dataclasses.replace(plan, sampler="class"), findings=()).train_dataloader()

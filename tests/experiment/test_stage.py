@@ -2,8 +2,11 @@
 """The store of stages: what its key knows, and that damaged weights are never used."""
 
 import pytest
+import torch
 
 from experiment.conftest import run_study
+from medsetu.catalog.weights import read_sidecar
+from medsetu.core.errors import ConfigError
 from medsetu.experiment import stage
 from medsetu.experiment.design import Cell, assignment_of
 from medsetu.experiment.prepare import manifest_folder
@@ -101,3 +104,49 @@ def test_damaged_weights_are_trained_again(copied, finished):
     assert again.err.count("Training stage") == 1
     assert weights.read_bytes() == good
     assert (copied.study / "results.csv").read_bytes() == (finished.study / "results.csv").read_bytes()
+
+
+SSL = ("+training@stages.films=simclr", "stages.films.epochs=1", "stages.films.batch_size=8", "stages.films.pretext.width=8")
+
+
+def test_a_stage_without_labels_feeds_one_with_findings(compose, prepared, tmp_path):
+    config = compose("train", tmp_path / "runs", *SSL)
+    config["arms"] = {"transfer": ["films", "pretrain", "finetune"], "global-only": ["films", "pretrain"]}
+    recipe = build_recipe(config)
+    assignment = assignment_of(prepared, Cell("transfer", 0))
+    rows = prepared.manifest.copy()
+    rows.loc[rows["domain"] == "global", ["tuberculosis", "effusion", "cardiomegaly"]] = float("nan")  # no label is needed
+
+    def run(name, previous, manifest):
+        return stage.run_stage(recipe, name, manifest=manifest, assignment=assignment, seed=0, previous=previous, hardware=CPU)
+
+    films = run("films", None, rows)
+    trained = int(((rows["domain"] == "global") & (rows["sample_id"].map(assignment) == "train")).sum())
+    assert (films.findings, films.facts["labels_spent"], films.facts["n_train"]) == ((), {}, trained)
+    assert films.facts["monitor"] == "val/global/loss"
+    card = read_sidecar(films.weights)
+    assert card.training.startswith("Self-supervised (SimCLR) on the global side")
+    assert card.trained_on == ("phantom",)
+    assert run("films", None, prepared.manifest).key == films.key, "labels decide nothing"
+    start = stage.trained_network(recipe, films, seed=0)
+    after = run("pretrain", films, prepared.manifest)
+    assert after.findings == ("tuberculosis", "effusion", "cardiomegaly")
+    assert after.facts["previous"] == films.key
+    plain = stage.starting_network(recipe, recipe.stages["pretrain"], seed=0, previous=films)
+    assert all(torch.equal(one, two) for one, two in zip(plain.trunk.parameters(), start.trunk.parameters(), strict=True))
+
+
+def test_views_that_are_all_alike_are_refused(compose, prepared, tmp_path):
+    config = compose("train", tmp_path / "runs", *SSL, "data.augment=null")
+    config["stages"]["films"]["pretext"]["augment"] = None
+    recipe = build_recipe(config)
+    assignment = assignment_of(prepared, Cell("transfer", 0))
+    with pytest.raises(ConfigError, match="views of SimCLR are all alike"):
+        stage.run_stage(recipe, "films", manifest=prepared.manifest, assignment=assignment, seed=0, previous=None, hardware=CPU)
+
+
+def test_an_arm_cannot_end_without_findings(compose, tmp_path):
+    config = compose("train", tmp_path / "runs", *SSL)
+    config["arms"] = {"global-only": ["pretrain", "films"]}
+    with pytest.raises(ConfigError, match="ends with the stage 'films'"):
+        build_recipe(config)

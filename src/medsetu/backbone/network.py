@@ -74,7 +74,7 @@ class Network(nn.Module):
         trained: Sequence[str] = (),
     ) -> None:
         super().__init__()
-        check_findings(findings, findings, where="Head of the network")
+        _check(findings, findings)
         if head.out_features != len(findings):
             raise ConfigError(
                 what=f"A head of {head.out_features} rows cannot carry {len(findings)} findings",
@@ -133,9 +133,9 @@ class Network(nn.Module):
             keep: Keep rows whose finding the old head already knew.
 
         Raises:
-            ConfigError: The list is empty or names a finding twice.
+            ConfigError: The list names a finding twice.
         """
-        check_findings(findings, findings, where="Head of the network")
+        _check(findings, findings)
         old = dict(zip(self.findings, range(len(self.findings)), strict=True)) if keep else {}
         head = new_head(self.head.in_features, findings, seed=seed).to(self.head.weight)
         with torch.no_grad():
@@ -153,7 +153,7 @@ class Network(nn.Module):
         Raises:
             ConfigError: The head has no such finding.
         """
-        check_findings(findings, self.findings, where="Head of the network")
+        _check(findings, self.findings)
         self.trained = tuple(name for name in self.findings if name in self.trained or name in findings)
 
     def require_trained(self, findings: Sequence[str]) -> None:
@@ -163,7 +163,7 @@ class Network(nn.Module):
             ConfigError: The head has no such finding.
             WeightError: A row was never trained.
         """
-        check_findings(findings, self.findings, where="Head of the network")
+        _check(findings, self.findings)
         untrained = [name for name in findings if name not in self.trained]
         if untrained:
             raise WeightError(
@@ -171,6 +171,12 @@ class Network(nn.Module):
                 where=f"Weights from {self.weights.origin}",
                 remedy="Train a stage with these findings, or evaluate only trained ones",
             )
+
+
+def _check(wanted: Sequence[str], available: Sequence[str]) -> None:
+    """Refuse findings that repeat or do not exist; none at all are right for a network that has only seen films without labels."""
+    if wanted:
+        check_findings(wanted, available, where="Head of the network")
 
 
 def new_head(width: int, findings: Sequence[str], *, seed: int) -> nn.Linear:
@@ -190,7 +196,9 @@ def new_head(width: int, findings: Sequence[str], *, seed: int) -> nn.Linear:
         True
     """
     with seeded(seed):  # the draw of nn.Linear itself, replaced below, must not touch the global generator
-        head = nn.Linear(width, len(findings))
+        head = nn.Linear(width, max(1, len(findings)))
+    if not findings:  # a network without findings yet; torch warns when it is asked to draw nothing
+        head.out_features, head.weight, head.bias = 0, nn.Parameter(torch.empty(0, width)), nn.Parameter(torch.empty(0))
     bound = 1 / math.sqrt(width)
     with torch.no_grad():
         head.bias.zero_()

@@ -24,6 +24,7 @@ from medsetu.data.prepare import Source
 from medsetu.data.sampler import EpochBatches, Request, make_order
 
 MINIMUM_TRAIN = 4
+_OTHER_VIEW = 2**32  # beyond any count of repeats within an epoch
 _LOG = logging.getLogger(__name__)
 
 
@@ -33,7 +34,7 @@ class StageDataModule(LightningDataModule):
     Args:
         manifest: MANIFEST_COLUMNS and one column per finding.
         assignment: ``sample_id`` -> ``train``, ``val`` or ``test``; samples that are not in it are left out.
-        findings: Findings of the stage, in head order.
+        findings: Findings of the stage, in head order; none for a stage without labels, which then takes every film, labelled or not.
         train_on: Side and releases whose ``train`` rows with a known label are learned from.
         watch: Name -> side and releases whose ``val`` rows are watched; the first one chooses the weights and may not be empty.
         spec: What the network wants to see.
@@ -58,7 +59,8 @@ class StageDataModule(LightningDataModule):
         seed: int,
     ) -> None:
         super().__init__()
-        check_findings(findings, finding_columns(manifest), where="Findings of the stage")
+        if findings:
+            check_findings(findings, finding_columns(manifest), where="Findings of the stage")
         self.findings = tuple(findings)
         self.spec = spec
         self.plan = plan
@@ -79,6 +81,8 @@ class StageDataModule(LightningDataModule):
         for name in watched.keys() - self.val_rows.keys():
             _LOG.warning("No validation row of '%s' has a known label of %s: it is not watched", name, ", ".join(findings))
         self._images: Images | None = None
+        self._views: RandomBatches | None = None
+        self._places: dict[str, int] = {}
 
     @property
     def val_names(self) -> tuple[str, ...]:
@@ -136,6 +140,26 @@ class StageDataModule(LightningDataModule):
         dataset = RandomBatches(images, Rows.of(self.met_rows, ()), spec=self.spec, augment=self.plan.augment, seed=self.seed)
         return dataset[Request(epoch, rows, np.arange(len(rows), dtype=np.int64))]["image"]
 
+    def view(self, sample_id: Sequence[str], epoch: int, number: int) -> Tensor:
+        """Draw another random view of films of this stage, from training or validation: a pure function of seed, epoch, film and number.
+
+        Args:
+            sample_id: Names of the films.
+            epoch: Number of the epoch.
+            number: Number of the view; the training loader itself draws view 0.
+
+        Returns:
+            (B, C, H, W) normalised images, changed at random as training images are.
+        """
+        if self._views is None:
+            table = pd.concat([self.train_rows, *self.val_rows.values()])
+            images = self._opened().subset(np.arange(len(table), dtype=np.int64))
+            self._views = RandomBatches(images, Rows.of(table, ()), spec=self.spec, augment=self.plan.augment, seed=self.seed)
+            self._places = {name: place for place, name in enumerate(self._views.rows.sample_id)}
+        rows = np.array([self._places[name] for name in sample_id], dtype=np.int64)
+        shown = pd.Series(rows).groupby(rows).cumcount().to_numpy().astype(np.int64)  # a sampler may show one film twice in a batch
+        return self._views[Request(epoch, rows, shown + number * _OTHER_VIEW)]["image"]
+
     def _opened(self) -> Images:
         if self._images is None:
             parts = [self.train_rows, *self.val_rows.values(), *([self.met_rows] if len(self.met_rows) else [])]
@@ -148,15 +172,15 @@ class StageDataModule(LightningDataModule):
         rows = rows[rows["domain"] == wanted.side]
         if wanted.releases:
             rows = rows[rows["release"].isin(list(wanted.releases))]
-        return rows[rows[list(self.findings)].notna().any(axis=1)]
+        return rows[rows[list(self.findings)].notna().any(axis=1)] if self.findings else rows
 
     def _refuse_unfit(self, selecting: Mapping[str, int]) -> None:
         """Refuse before the first batch what cannot be learned from or selected on."""
-        count = len(self.train_rows)
+        count, have = len(self.train_rows), "have a known label" if self.findings else "are there"
         if count < MINIMUM_TRAIN:
             raise DataError(
-                what=f"{count} training samples have a known label, and at least {MINIMUM_TRAIN} are needed",
-                where=f"Findings {', '.join(self.findings)}",
+                what=f"{count} training samples {have}, and at least {MINIMUM_TRAIN} are needed",
+                where=f"Findings {', '.join(self.findings) or 'none'}",
                 remedy="Add labelled samples, or choose another side, release or finding",
             )
         for finding in self.findings:
@@ -170,8 +194,8 @@ class StageDataModule(LightningDataModule):
         for name, rows in selecting.items():
             if rows == 0:
                 raise DataError(
-                    what="No validation sample has a known label, so no weights can be chosen",
-                    where=f"Validation of '{name}', findings {', '.join(self.findings)}",
+                    what=f"No validation samples {have}, so no weights can be chosen",
+                    where=f"Validation of '{name}', findings {', '.join(self.findings) or 'none'}",
                     remedy="Enlarge manifest.val, or choose another release or finding",
                 )
 

@@ -135,8 +135,12 @@ def make_order(name: str, rows: pd.DataFrame, *, findings: Sequence[str], seed: 
         The order.
 
     Raises:
-        DataError: ``site`` is asked for, and a row has no site.
+        DataError: ``site`` is asked for, and a row has no site; or ``class``, and there is no finding.
     """
+    if name == "class" and not findings:
+        raise DataError(
+            what="A stage without labels cannot balance classes", where="Key data.sampler", remedy="Use natural, site or patient"
+        )
     if name == "class":
         return Order(seed, len(rows), weights=class_weights(rows[list(findings)].to_numpy(dtype=np.float64)))
     if name == "site":

@@ -17,6 +17,7 @@ TABLE_PACKAGES = ("numpy", "pandas", "pyarrow", "scikit-learn", "scipy")  # from
 PACKAGES = (
     *TABLE_PACKAGES,
     "hydra-core",
+    "lightly",
     "monai",
     "peft",
     "pillow",

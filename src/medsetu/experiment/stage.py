@@ -17,9 +17,10 @@ from medsetu import __version__
 from medsetu.backbone.fingerprint import fingerprint, require_fingerprint
 from medsetu.backbone.network import Network
 from medsetu.backbone.weights import load_weights
+from medsetu.core.errors import ConfigError
 from medsetu.core.run import content_key, sha256_file, write_json
 from medsetu.data.datamodule import StageDataModule
-from medsetu.data.plan import TrainOn
+from medsetu.data.plan import DataPlan, TrainOn
 from medsetu.experiment.weight_card import write_card
 from medsetu.recipe.instantiate import build
 from medsetu.recipe.plan import DATA_SPEED
@@ -125,7 +126,7 @@ def run_stage(  # one seam between recipe, data and training
         train_on=TrainOn(plan.side, plan.releases, plan.batch_size, meet="" if plan.alignment is None else plan.alignment.side),
         watch={side: TrainOn(side, plan.releases if side == plan.side else ()) for side in plan.sides_watched},
         spec=network.spec,
-        plan=recipe.data,
+        plan=_data_plan(recipe, plan),
         seed=seed,
     )
     rows, weights = _rows(data, plan, assignment), network.weights.sha256
@@ -166,6 +167,26 @@ def _described(recipe: Recipe, record: StageRecord, *, seed: int) -> dict[str, A
     return facts
 
 
+def _data_plan(recipe: Recipe, plan: StagePlan) -> DataPlan:
+    """The data section, with the views of a stage without labels where that stage names its own.
+
+    Raises:
+        ConfigError: Views would be compared that nothing tells apart.
+    """
+    data: DataPlan = recipe.data
+    if plan.pretext is None:
+        return data
+    if plan.pretext.augment is not None:
+        data = replace(data, augment=plan.pretext.augment)
+    if data.augment is None and plan.pretext.views > 1:
+        raise ConfigError(
+            what=f"The views of {plan.pretext.name} are all alike, because no random change is configured",
+            where="stages.*.pretext.augment",
+            remedy="Set it as configs/training/simclr.yaml does, or set data.augment",
+        )
+    return data
+
+
 def _deciding(data: StageDataModule, plan: StagePlan) -> pd.DataFrame:
     """Rows that a stage learns from or chooses its weights on; a side that is only watched decides nothing."""
     return pd.concat([data.train_rows, data.val_rows[plan.selecting_side]])
@@ -181,7 +202,9 @@ def _rows(data: StageDataModule, plan: StagePlan, assignment: "pd.Series[str]") 
 
 
 def _labels_spent(data: StageDataModule, plan: StagePlan) -> dict[str, int]:
-    """Labelled images used per domain, for training and for choosing weights."""
+    """Labelled images used per domain, for training and for choosing weights; a stage without findings reads no label."""
+    if not plan.findings:
+        return {}
     rows = _deciding(data, plan)
     return {str(domain): int(count) for domain, count in rows["domain"].value_counts().items()}
 
@@ -229,7 +252,7 @@ def _record(
     folder: Path, plan: StagePlan, result: StageResult, *, data: StageDataModule, hardware: Hardware, previous: StageRecord | None
 ) -> dict[str, Any]:
     return {
-        "kind": "Supervised",
+        "kind": "Supervised" if plan.pretext is None else f"Self-supervised ({plan.pretext.name})",
         "findings": list(plan.findings),
         "side": plan.side,
         "sha256": result.sha256,

@@ -129,6 +129,12 @@ def _check_arms(recipe: Recipe) -> None:
                 raise ConfigError(
                     what=f"Arm '{arm}' names a stage that does not exist", where=f"arms.{arm}", value=name, allowed=list(recipe.stages)
                 )
+        if not recipe.stages[names[-1]].findings:
+            raise ConfigError(
+                what=f"Arm '{arm}' ends with the stage '{names[-1]}', which has no findings, so there is nothing to test",
+                where=f"arms.{arm}",
+                remedy="Let a stage with findings follow",
+            )
 
     _check_meaning(recipe)
 

@@ -122,7 +122,8 @@ def fit_stage(
 
     Args:
         network: Network to train, changed in place; afterwards it holds the last, not the chosen, weights.
-        data: Lightning data module that also offers ``val_names`` and ``train_labels``, and ``unlabelled`` where the plan has an alignment.
+        data: Lightning data module that also offers ``val_names`` and ``train_labels``, ``unlabelled`` where the plan has an alignment,
+            and ``view`` where it has a pretext.
         plan: The stage.
         folder: Where weights and resume points go.
         seed: Seed of dropout and of every library generator.
@@ -145,7 +146,8 @@ def fit_stage(
     steps = plan.epochs * math.ceil(min(batches, options.limit_batches or batches) / plan.accumulate)
     weight = prevalence_weight(data.train_labels, limit=plan.prevalence_limit)
     other = None if plan.alignment is None else data.unlabelled
-    module = StageModule(network, plan=plan, positive_weight=weight, steps=steps, seed=seed, other=other)
+    view = None if plan.pretext is None else data.view
+    module = StageModule(network, plan=plan, positive_weight=weight, steps=steps, seed=seed, other=other, view=view)
     trained, total = _sizes(network)
     if options.compile:
         module.network.compile()

@@ -43,6 +43,7 @@ class StageModule(pl.LightningModule):
             restored, and its place in the epoch would be lost.
         seed: Seed of the penalty's own weights, where the plan has an alignment.
         other: Images (B', C, H, W) of the other side for the names of a training batch and the epoch; read only with an alignment.
+        view: Another random view (B, C, H, W) for the names of a batch, the epoch and the number of the view; read only with a pretext.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class StageModule(pl.LightningModule):
         steps: int,
         seed: int = 0,
         other: Callable[[Sequence[str], int], Tensor] | None = None,
+        view: Callable[[Sequence[str], int, int], Tensor] | None = None,
     ) -> None:
         super().__init__()
         self.network = network.to(memory_format=torch.channels_last)
@@ -62,6 +64,8 @@ class StageModule(pl.LightningModule):
         self.loss = MaskedBCE(positive_weight)
         self.other = other
         self.penalty = None if plan.alignment is None or other is None else plan.alignment.build(network.head.in_features, seed=seed)
+        self.view = view
+        self.task = None if plan.pretext is None else plan.pretext.build(network, seed=seed)
         plan.tuning.install(network)
         prepare_statistics(network, plan.tuning.statistics, starting_share=plan.tuning.starting_share)
         plan.tuning.free(network)
@@ -99,8 +103,11 @@ class StageModule(pl.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """One forward pass and its loss."""
-        if self.penalty is None:
-            loss: Tensor = self.loss(self.network(_channels_last(batch["image"])), batch["label"])
+        loss: Tensor
+        if self.task is not None:
+            loss = self._pretext_loss(batch, first=batch["image"])
+        elif self.penalty is None:
+            loss = self.loss(self.network(_channels_last(batch["image"])), batch["label"])
         else:
             loss = self._aligned_loss(batch)
         if self.pull is not None:
@@ -125,13 +132,29 @@ class StageModule(pl.LightningModule):
         loss: Tensor = self.loss(self.network.head(own), batch["label"])
         return loss + self.plan.alignment.weight * penalty
 
+    def _pretext_loss(self, batch: Batch, *, first: Tensor | None) -> Tensor:
+        """Loss of the task on random views; in validation (no first view) these are the same each time."""
+        if self.task is None or self.plan.pretext is None or self.view is None:
+            raise ConfigError(what="No views of the films were given", where="stages.*.pretext", remedy="Give a data module that has them")
+        given, epoch = ([], 0) if first is None else ([first], self.current_epoch)
+        numbers = range(len(given), self.plan.pretext.views)
+        drawn = [self.view(batch["sample_id"], epoch, number).to(batch["image"].device) for number in numbers]
+        loss: Tensor = self.task(self.network, [_channels_last(view) for view in (*given, *drawn)])
+        return loss
+
     def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> dict[str, Tensor]:
-        """Logits and labels of one batch; the selection callback turns them into metrics."""
+        """Logits and labels of one batch, or its loss without labels; the selection callback turns them into metrics."""
+        if self.task is not None:
+            count = torch.tensor(len(batch["sample_id"]))
+            return {"loss": self._pretext_loss(batch, first=None).float(), "count": count}
         return {"logit": self.network(_channels_last(batch["image"])).float(), "label": batch["label"]}
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401 - Lightning's own union of types
         """AdamW with warm-up and cosine, stepped at every update."""
         groups = self.plan.tuning.parameter_groups(self.network, lr=self.plan.lr, weight_decay=self.plan.weight_decay)
+        if self.task is not None:
+            moving = [parameter for parameter in self.task.parameters() if parameter.requires_grad]
+            groups.append({"name": "pretext", "params": moving, "lr": self.plan.lr, "weight_decay": self.plan.weight_decay})
         if self.penalty is not None and (moving := list(self.penalty.parameters())):
             groups.append({"name": "alignment", "params": moving, "lr": self.plan.lr, "weight_decay": self.plan.weight_decay})
         optimizer = AdamW(groups, lr=self.plan.lr, weight_decay=self.plan.weight_decay)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from medsetu.adaptation.alignment import Alignment
 from medsetu.core.errors import ConfigError
 from medsetu.core.sample import DOMAINS
+from medsetu.training.selfsupervised import Pretext
 from medsetu.tuning.strategy import Full, Strategy
 
 MONITORS = {"loss": "min", "auroc": "max"}
@@ -34,6 +35,7 @@ class StagePlan:
         patience: Validations without improvement before stopping; 0 never stops early.
         monitor: ``loss`` or ``auroc`` of the selecting side.
         prevalence_limit: Bound b of the weight negatives / positives of a finding, which is kept in [1/b, b]; 1 means unweighted.
+        pretext: Task without labels; the stage then has no findings, learns from every film of its side, and is chosen by its loss.
         alignment: Penalty on the difference of features to the unlabelled training images of another side; None, the default, for none.
     """
 
@@ -55,13 +57,14 @@ class StagePlan:
     monitor: str = "loss"
     prevalence_limit: float = 10.0
     alignment: Alignment | None = None
+    pretext: Pretext | None = None
 
     def __post_init__(self) -> None:
         """Refuse values outside their range, one rule per line."""
         rules = {
             "side": (self.side in DOMAINS, f"one of {', '.join(DOMAINS)}"),
             "select_on": (self.selecting_side in DOMAINS, f"one of {', '.join(DOMAINS)}"),
-            "findings": (len(self.findings) > 0 and len(set(self.findings)) == len(self.findings), "a list of different names"),
+            "findings": (self._has_the_right_findings, "a list of different names, and empty for a pretext"),
             "epochs": (self.epochs >= 1, "at least 1"),
             "lr": (self.lr > 0, "above 0"),
             "weight_decay": (self.weight_decay >= 0, "at least 0"),
@@ -73,6 +76,7 @@ class StagePlan:
             "patience": (self.patience >= 0, "at least 0"),
             "monitor": (self.monitor in MONITORS, f"one of {', '.join(MONITORS)}"),
             "prevalence_limit": (self.prevalence_limit >= 1, "at least 1"),
+            "pretext": (self.pretext is None or (self.monitor == "loss" and self.alignment is None), "chosen by loss, without alignment"),
             "alignment": (self.alignment is None or self.alignment.side != self.side, "null, or name another side"),
         }
         for key, (holds, wanted) in rules.items():
@@ -80,6 +84,10 @@ class StagePlan:
                 raise ConfigError(
                     what=f"A stage cannot have {key}={getattr(self, key)}", where=f"stages.*.{key}", remedy=f"It must be {wanted}"
                 )
+
+    @property
+    def _has_the_right_findings(self) -> bool:
+        return len(set(self.findings)) == len(self.findings) and (len(self.findings) > 0) == (self.pretext is None)
 
     @property
     def selecting_side(self) -> str:

@@ -49,8 +49,9 @@ class Selection(pl.Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Collect logits and labels."""
-        self._seen[dataloader_idx].append((outputs["logit"].cpu(), outputs["label"].cpu()))
+        """Collect logits and labels, or losses and counts of a stage without labels."""
+        first, second = ("loss", "count") if "count" in outputs else ("logit", "label")
+        self._seen[dataloader_idx].append((outputs[first].cpu(), outputs[second].cpu()))
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Log the metrics and save the weights when they are the best so far.
@@ -69,6 +70,9 @@ class Selection(pl.Callback):
         self._keep_best(value, trainer.current_epoch, pl_module, writes=trainer.is_global_zero)
 
     def _metrics(self, index: int, module: StageModule) -> Mapping[str, float] | None:
+        if module.task is not None:
+            losses, counts = (torch.stack([pair[k] for pair in self._seen[index]]) for k in (0, 1))
+            return {"loss": float((losses * counts).sum() / counts.sum())} if bool(torch.isfinite(losses).all()) else None
         logit, label = (torch.cat([pair[k] for pair in self._seen[index]]) for k in (0, 1))
         return side_metrics(logit, label, findings=module.network.findings) if bool(torch.isfinite(logit).all()) else None
 
