@@ -49,7 +49,8 @@ def test_heads_with_repeated_names_are_refused(network) -> None:
         network.set_findings(["mass", "mass"], seed=0)
 
 
-def test_a_network_may_have_no_findings_yet(network, image) -> None:
+def test_a_network_may_have_no_findings_yet(network) -> None:
+    image = torch.zeros(2, network.spec.channels, *network.spec.size)
     network.set_findings([], seed=0)
     assert (network.findings, network.trained, network(image).shape) == ((), (), (len(image), 0))
     network.require_trained([])
