@@ -106,7 +106,13 @@ def test_damaged_weights_are_trained_again(copied, finished):
     assert (copied.study / "results.csv").read_bytes() == (finished.study / "results.csv").read_bytes()
 
 
-SSL = ("+training@stages.films=simclr", "stages.films.epochs=1", "stages.films.batch_size=8", "stages.films.pretext.width=8")
+SSL = (
+    "+training@stages.films=simclr",
+    "stages.pretrain.epochs=1",
+    "stages.films.epochs=1",
+    "stages.films.batch_size=8",
+    "stages.films.pretext.width=8",
+)
 
 
 def test_a_stage_without_labels_feeds_one_with_findings(compose, prepared, tmp_path):
