@@ -102,6 +102,19 @@ def test_every_tuning_replaces_the_one_of_a_stage(path):
     assert _foreign_keys(node, "tuning") == set()
 
 
+@pytest.mark.parametrize("path", sorted((FOLDER / "training").glob("loss_*.yaml")), ids=_label)
+def test_every_loss_replaces_the_one_of_a_stage(path):
+    node = _compose("train", f"training@stages.finetune.loss={path.stem}")["stages"]["finetune"]["loss"]
+    assert node["_target_"] == _read(path)["_target_"]
+    assert _foreign_keys(node, "loss") == set()
+
+
+@pytest.mark.parametrize("key", ["mix", "resize"])
+def test_films_of_a_stage_may_be_mixed_and_shrunk(key):
+    node = _compose("train", f"+training@stages.finetune.{key}={key}")["stages"]["finetune"][key]
+    assert node == _read(FOLDER / "training" / f"{key}.yaml")
+
+
 @pytest.mark.parametrize("path", sorted((FOLDER / "release").glob("*.yaml")), ids=_label)
 def test_every_release_fits_every_side(path):
     config = _compose("train", f"+release@sides.external.own={path.stem}")

@@ -66,12 +66,17 @@ class ToyData(pl.LightningDataModule):
         return ("local", "global")
 
     @property
+    def groups(self) -> int:
+        return 3
+
+    @property
     def train_labels(self) -> Tensor:
         return torch.from_numpy(self.label[: self.n, None])
 
     def _rows(self, where: slice) -> Rows:
         label = torch.from_numpy(self.label[where, None].copy())
-        return Rows(tuple(f"toy/{index}" for index in range(where.start, where.stop)), label, torch.ones(len(label), dtype=torch.int64))
+        names = tuple(f"toy/{index}" for index in range(where.start, where.stop))
+        return Rows(names, label, torch.ones(len(label), dtype=torch.int64), torch.arange(len(label)) % self.groups)
 
     def train_dataloader(self) -> ResumableLoader:
         import pandas as pd

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+import itertools
 import logging
 import warnings
 from dataclasses import replace
@@ -10,9 +11,20 @@ import torch
 from medsetu.core.errors import ConfigError
 from medsetu.training.fit import TrainerOptions, fit_stage
 from medsetu.training.hardware import Hardware
+from medsetu.training.loss import Asymmetric, AucMargin, CrossEntropy, Focal, GroupDro
+from medsetu.training.mixing import Mixing
 from medsetu.training.plan import StagePlan
+from medsetu.training.resizing import Resizing
 from medsetu.tuning.strategy import LinearProbe
 from training.conftest import CPU, OPTIONS, ToyData, run, small_network
+
+MIXES, SIZES = (None, Mixing(mixup_p=0.5, cutmix_p=0.5)), (None, Resizing(multiple=4))
+LOSSES = (CrossEntropy(0.1), Focal(), Asymmetric(), AucMargin(), GroupDro("class"), GroupDro("domain"), GroupDro("site"))
+CRAFT = [
+    {"loss": loss, "mix": mix, "resize": size, "accumulate": 1 + place % 2, "ema": 0.5 * (place % 2)}
+    for place, (loss, mix, size) in enumerate(itertools.product(LOSSES, MIXES, SIZES))
+    if mix is None or not loss.groups
+]
 
 
 def test_it_learns(tmp_path: Path, plan: StagePlan) -> None:
@@ -31,7 +43,7 @@ def test_a_linear_probe_leaves_the_trunk_bit_identical(tmp_path: Path, plan: Sta
     assert not torch.equal(head, network.head.weight)
 
 
-@pytest.mark.parametrize("change", [{"accumulate": 2}, {"clip": 0.0}, {"ema": 0.5}, {"patience": 5}, {"warmup": 0.0}])
+@pytest.mark.parametrize("change", [{"accumulate": 2}, {"clip": 0.0}, {"ema": 0.5}, {"patience": 5}, {"warmup": 0.0}, *CRAFT])
 def test_every_switch_steps(tmp_path: Path, plan: StagePlan, change: dict[str, float]) -> None:
     """T30."""
     assert run(tmp_path, plan=replace(plan, epochs=1, **change)).epochs_run == 1
@@ -45,6 +57,26 @@ def test_what_a_stage_costs_is_counted(tmp_path: Path, plan: StagePlan) -> None:
     assert (full.parameters_trained, full.parameters_total) == (everything, everything)
     assert (probe.parameters_trained, probe.parameters_total) == (head, everything)
     assert probe.peak_memory_bytes > 10_000_000  # no process with torch is smaller
+
+
+def test_compiling_and_recomputing_give_a_stage_that_learns_the_same(
+    tmp_path: Path, plan: StagePlan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dynamo traces the network; its graphs run as they are, as a machine without a C++ compiler would want."""
+    compiled, plain = [], torch.nn.Module.compile
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda self: compiled.append(self) or plain(self, backend="eager"))
+    short = replace(plan, epochs=1)
+    result = run(tmp_path / "compiled", plan=short, options=replace(OPTIONS, compile=True))
+    assert len(compiled) == 1
+    assert result.best_value == pytest.approx(run(tmp_path / "plain", plan=short).best_value, rel=1e-3)
+    with pytest.raises(ConfigError, match="no blocks"):
+        run(tmp_path / "blocks", plan=short, options=replace(OPTIONS, checkpoint_gradients=True))
+
+
+def test_a_loss_over_groups_is_for_one_process(tmp_path: Path, plan: StagePlan) -> None:
+    two = Hardware("cpu", "32-true", devices=2)
+    with pytest.raises(ConfigError, match="loss over groups"):
+        fit_stage(small_network(), ToyData(), plan=replace(plan, loss=GroupDro()), folder=tmp_path, seed=0, hardware=two, options=OPTIONS)
 
 
 def test_bfloat16_and_float32_agree(tmp_path: Path, plan: StagePlan) -> None:

@@ -20,7 +20,10 @@ import torch
 
 from medsetu.core.errors import DataError, ResourceError
 from medsetu.core.run import sha256_file
+from medsetu.training.loss import GroupDro
+from medsetu.training.mixing import Mixing
 from medsetu.training.plan import StagePlan
+from medsetu.training.resizing import Resizing
 from medsetu.training.resume import AtomicCheckpointIO, RandomState, latest_checkpoint
 from medsetu.tuning.strategy import LinearProbe
 from training.conftest import OPTIONS, KilledData, KilledError, ToyData, resumed_like_whole, run
@@ -117,6 +120,19 @@ def test_gradients_that_are_being_summed_are_summed_again(tmp_path: Path, plan: 
     whole = run(tmp_path / "whole", plan=plan)
     with pytest.raises(KilledError):
         run(tmp_path / "cut", plan=plan, data=KilledData(after), options=often)
+    assert run(tmp_path / "cut", plan=plan, options=often).sha256 == whole.sha256
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"loss": GroupDro("site", rate=0.5)}, {"mix": Mixing(mixup_p=0.5, cutmix_p=0.5), "resize": Resizing(multiple=4)}],
+    ids=["dro", "mix"],
+)
+def test_group_weights_mixed_films_and_sizes_survive_a_kill(tmp_path: Path, plan: StagePlan, change: dict[str, object]) -> None:
+    plan, often = replace(plan, **change), replace(OPTIONS, save_every_s=0.0)  # type: ignore[arg-type]
+    whole = run(tmp_path / "whole", plan=plan)
+    with pytest.raises(KilledError):
+        run(tmp_path / "cut", plan=plan, data=KilledData(9), options=often)
     assert run(tmp_path / "cut", plan=plan, options=often).sha256 == whole.sha256
 
 

@@ -94,6 +94,18 @@ class StageDataModule(LightningDataModule):
         """(N, L) float32 labels of the training rows, NaN unknown."""
         return Rows.of(self.train_rows, self.findings).label
 
+    @property
+    def groups(self) -> int:
+        """Number of sites among the training rows, as the ``group`` of a batch numbers them.
+
+        Raises:
+            DataError: A row has no site.
+        """
+        group = Rows.of(self.train_rows, self.findings).group
+        if group is None or bool((group < 0).any()):
+            raise DataError(what="Rows without a site cannot be grouped by site", where="Key loss of the stage", remedy="Group by class")
+        return int(group.max()) + 1
+
     def prepare_data(self) -> None:
         """Fill the cache with all images of the stage."""
         self._opened()

@@ -3,7 +3,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 import numpy as np
 import pandas as pd
@@ -23,13 +23,14 @@ class Batch(TypedDict):
     """All that data and training share: no path, no header, no patient.
 
     ``image`` (B, C, H, W) float32 normalised to the InputSpec, ``label`` (B, L) float32 with 1 / 0 / NaN unknown, ``sample_id`` B strings,
-    ``domain`` (B,) int64, the position in ``medsetu.core.sample.DOMAINS``.
+    ``domain`` (B,) int64, the position in ``medsetu.core.sample.DOMAINS``; while training ``group`` (B,) int64, a number for the site.
     """
 
     image: Tensor
     label: Tensor
     sample_id: list[str]
     domain: Tensor
+    group: NotRequired[Tensor]
 
 
 @dataclass(frozen=True)
@@ -40,18 +41,22 @@ class Rows:
         sample_id: Names.
         label: (N, L) float32, NaN unknown.
         domain: (N,) int64.
+        group: (N,) int64, a number for the site of each row, counted from 0 in the order of their names; -1 unknown. None: not asked.
     """
 
     sample_id: tuple[str, ...]
     label: Tensor
     domain: Tensor
+    group: Tensor | None = None
 
     @classmethod
     def of(cls, frame: pd.DataFrame, findings: Sequence[str]) -> "Rows":
         """Take from manifest rows what a batch may hold; a finding without a column is unknown."""
         labels = frame.reindex(columns=list(findings)).to_numpy(dtype=np.float32)
         domains = frame["domain"].map({name: number for number, name in enumerate(DOMAINS)}).to_numpy(dtype=np.int64)
-        return cls(tuple(frame["sample_id"].astype(str)), torch.from_numpy(labels.copy()), torch.from_numpy(domains.copy()))
+        sites = pd.factorize(frame.reindex(columns=["site"])["site"].replace("", np.nan), sort=True)[0].astype(np.int64)
+        names = tuple(frame["sample_id"].astype(str))
+        return cls(names, torch.from_numpy(labels.copy()), torch.from_numpy(domains.copy()), torch.from_numpy(sites))
 
 
 class _Batches(Dataset[Batch]):
@@ -115,7 +120,10 @@ class RandomBatches(_Batches):
         if self.augment is not None:
             samples = self._numbers[request.rows]
             images = self.augment.apply(images, self.augment.draw(samples, seed=self.seed, epoch=request.epoch, repeats=request.repeats))
-        return self._finish(images, request.rows)
+        batch = self._finish(images, request.rows)
+        if self.rows.group is not None:
+            batch["group"] = self.rows.group[request.rows]
+        return batch
 
 
 class ResumableLoader(DataLoader[Batch]):

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from medsetu.backbone.network import Network
 from medsetu.core.errors import ConfigError
+from medsetu.training.checkpointing import checkpoint_blocks
 from medsetu.training.hardware import Hardware, forget_peak, peak_memory, process_rank
 from medsetu.training.loss import prevalence_weight
 from medsetu.training.module import StageModule
@@ -51,6 +52,10 @@ class StageData(Protocol):
     @property
     def train_labels(self) -> Tensor:
         """(N, L) labels of the training rows, NaN unknown."""
+
+    @property
+    def groups(self) -> int:
+        """Sites of the training rows that batches number; read where the loss is one over sites."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +99,7 @@ class TrainerOptions:
         limit_batches: Batches per epoch, for a smoke test; 0 means all.
         progress: Show progress bars when the output is a terminal.
         compile: Compile the network with ``torch.compile``.
+        checkpoint_gradients: Compute the activations of each block again in the backward pass: less memory, more time, the same weights.
         extra: Further arguments of ``pytorch_lightning.Trainer``, passed through.
     """
 
@@ -104,6 +110,7 @@ class TrainerOptions:
     limit_batches: int = 0
     progress: bool = True
     compile: bool = False
+    checkpoint_gradients: bool = False
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -146,9 +153,11 @@ def fit_stage(
     steps = plan.epochs * math.ceil(min(batches, options.limit_batches or batches) / plan.accumulate)
     weight = prevalence_weight(data.train_labels, limit=plan.prevalence_limit)
     other = None if plan.alignment is None else data.unlabelled
-    view = None if plan.pretext is None else data.view
-    module = StageModule(network, plan=plan, positive_weight=weight, steps=steps, seed=seed, other=other, view=view)
+    view, groups = None if plan.pretext is None else data.view, _groups(plan, data, hardware)
+    module = StageModule(network, plan=plan, positive_weight=weight, steps=steps, seed=seed, other=other, view=view, groups=groups)
     trained, total = _sizes(network)
+    if options.checkpoint_gradients:
+        checkpoint_blocks(network)
     if options.compile:
         module.network.compile()
     selection = Selection(tuple(data.val_names), folder / BEST)
@@ -186,6 +195,21 @@ def fit_stage(
         parameters_total=total,
         peak_memory_bytes=peak_memory(hardware),
     )
+
+
+def _groups(plan: StagePlan, data: StageData, hardware: Hardware) -> int:
+    """Count the groups of a loss over groups.
+
+    Raises:
+        ConfigError: Several processes train, each of which would weigh the groups by its own films.
+    """
+    if plan.loss.groups and hardware.devices > 1:
+        raise ConfigError(
+            what=f"A loss over groups cannot be trained on {hardware.devices} devices",
+            where="stages.*.loss",
+            remedy="Set trainer.devices=1",
+        )
+    return data.groups if plan.loss.groups == "site" else 1
 
 
 def _sizes(network: Network) -> tuple[int, int]:

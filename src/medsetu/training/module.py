@@ -2,7 +2,7 @@
 """The Lightning module of one stage: network, strategy, loss, optimizer."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 import pytorch_lightning as pl
 import torch
@@ -12,7 +12,6 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from medsetu.backbone.network import Network
 from medsetu.core.errors import ConfigError, DataError
-from medsetu.training.loss import MaskedBCE
 from medsetu.training.plan import StagePlan
 from medsetu.training.schedule import phased_cosine
 from medsetu.tuning.statistics import hold_statistics, prepare_statistics
@@ -23,13 +22,14 @@ class Batch(TypedDict):
     """What data and training share: nothing that could name a patient.
 
     ``image`` (B, C, H, W) float32 at the backbone's InputSpec, ``label`` (B, L) float32 with NaN unknown, ``sample_id`` B strings,
-    ``domain`` (B,) int64.
+    ``domain`` (B,) int64; while training ``group`` (B,) int64, the number of a film's site among those of the stage.
     """
 
     image: Tensor
     label: Tensor
     sample_id: list[str]
     domain: Tensor
+    group: NotRequired[Tensor]
 
 
 class StageModule(pl.LightningModule):
@@ -41,9 +41,10 @@ class StageModule(pl.LightningModule):
         positive_weight: (L,) weight of positives of each finding.
         steps: Optimizer steps of the whole stage. Lightning's own estimate would set up the training loader before a checkpoint is
             restored, and its place in the epoch would be lost.
-        seed: Seed of the penalty's own weights, where the plan has an alignment.
+        seed: Seed of mixed films, and of the penalty's own weights where the plan has an alignment.
         other: Images (B', C, H, W) of the other side for the names of a training batch and the epoch; read only with an alignment.
         view: Another random view (B, C, H, W) for the names of a batch, the epoch and the number of the view; read only with a pretext.
+        groups: Number of sites that ``group`` of a batch counts; read only by a loss over sites.
     """
 
     def __init__(
@@ -56,12 +57,16 @@ class StageModule(pl.LightningModule):
         seed: int = 0,
         other: Callable[[Sequence[str], int], Tensor] | None = None,
         view: Callable[[Sequence[str], int, int], Tensor] | None = None,
+        groups: int = 1,
     ) -> None:
         super().__init__()
         self.network = network.to(memory_format=torch.channels_last)
         self.plan = plan
         self.steps = steps
-        self.loss = MaskedBCE(positive_weight)
+        self.seed = seed
+        self.loss = plan.loss.build(positive_weight, groups=groups)
+        if plan.resize is not None:
+            plan.resize.require_accepted(network, epochs=plan.epochs)
         self.other = other
         self.penalty = None if plan.alignment is None or other is None else plan.alignment.build(network.head.in_features, seed=seed)
         self.view = view
@@ -106,10 +111,10 @@ class StageModule(pl.LightningModule):
         loss: Tensor
         if self.task is not None:
             loss = self._pretext_loss(batch, first=batch["image"])
-        elif self.penalty is None:
-            loss = self.loss(self.network(_channels_last(batch["image"])), batch["label"])
         else:
-            loss = self._aligned_loss(batch)
+            batch = self._changed(batch, batch_idx)
+            aligned = self.penalty is not None
+            loss = self._aligned_loss(batch) if aligned else self._loss(self.network(_channels_last(batch["image"])), batch)
         if self.pull is not None:
             loss = loss + self.pull()
         self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=len(batch["label"]))
@@ -118,6 +123,21 @@ class StageModule(pl.LightningModule):
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Let the strategy look at the gradients of an update, which are clipped afterwards."""
         self.plan.tuning.before_step(self.network, optimizer)
+
+    def _changed(self, batch: Batch, batch_idx: int) -> Batch:
+        """Shrink and mix the films of a batch, from nothing but the seed, the epoch and the number of the batch."""
+        image, label, epoch = batch["image"], batch["label"], self.current_epoch
+        if self.plan.resize is not None:
+            image = self.plan.resize.apply(image, epoch=epoch, epochs=self.plan.epochs)
+        if self.plan.mix is not None:
+            image, label = self.plan.mix.mix(image, label, place=(self.seed, epoch, batch_idx))
+        return {**batch, "image": image, "label": label}
+
+    def _loss(self, logit: Tensor, batch: Batch) -> Tensor:
+        """Loss of a batch, over the groups that the loss asks for."""
+        group = {"site": batch.get("group"), "domain": batch["domain"]}.get(self.plan.loss.groups)
+        loss: Tensor = self.loss(logit, batch["label"], group)
+        return loss
 
     def _aligned_loss(self, batch: Batch) -> Tensor:
         """Loss of the own side, and the penalty on how its features differ from those of the other side."""
@@ -129,8 +149,7 @@ class StageModule(pl.LightningModule):
         met = self.network.features(_channels_last(self.other(batch["sample_id"], self.current_epoch).to(own.device)))
         penalty: Tensor = self.penalty(own, met, progress=min(1.0, self.global_step / max(1, self.steps)))
         self.log("train/alignment", penalty, on_step=False, on_epoch=True, batch_size=len(own))
-        loss: Tensor = self.loss(self.network.head(own), batch["label"])
-        return loss + self.plan.alignment.weight * penalty
+        return self._loss(self.network.head(own), batch) + self.plan.alignment.weight * penalty
 
     def _pretext_loss(self, batch: Batch, *, first: Tensor | None) -> Tensor:
         """Loss of the task on random views; in validation (no first view) these are the same each time."""

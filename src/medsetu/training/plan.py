@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from medsetu.adaptation.alignment import Alignment
 from medsetu.core.errors import ConfigError
 from medsetu.core.sample import DOMAINS
+from medsetu.training.loss import CrossEntropy, Loss
+from medsetu.training.mixing import Mixing
+from medsetu.training.resizing import Resizing
 from medsetu.training.selfsupervised import Pretext
 from medsetu.tuning.strategy import Full, Strategy
 
@@ -36,6 +39,9 @@ class StagePlan:
         monitor: ``loss`` or ``auroc`` of the selecting side.
         prevalence_limit: Bound b of the weight negatives / positives of a finding, which is kept in [1/b, b]; 1 means unweighted.
         pretext: Task without labels; the stage then has no findings, learns from every film of its side, and is chosen by its loss.
+        loss: What is minimised; weighted binary cross-entropy by default.
+        mix: Mixup and cutmix; None, the default, for neither.
+        resize: Smaller training images in the first epochs; None, the default, for the full size throughout.
         alignment: Penalty on the difference of features to the unlabelled training images of another side; None, the default, for none.
     """
 
@@ -56,6 +62,9 @@ class StagePlan:
     patience: int = 0
     monitor: str = "loss"
     prevalence_limit: float = 10.0
+    loss: Loss = field(default_factory=CrossEntropy)
+    mix: Mixing | None = None
+    resize: Resizing | None = None
     alignment: Alignment | None = None
     pretext: Pretext | None = None
 
@@ -76,7 +85,11 @@ class StagePlan:
             "patience": (self.patience >= 0, "at least 0"),
             "monitor": (self.monitor in MONITORS, f"one of {', '.join(MONITORS)}"),
             "prevalence_limit": (self.prevalence_limit >= 1, "at least 1"),
-            "pretext": (self.pretext is None or (self.monitor == "loss" and self.alignment is None), "chosen by loss, without alignment"),
+            "pretext": (
+                self.pretext is None or (self.monitor == "loss" and not self._changed),
+                "chosen by loss, without alignment, mix, resize or groups",
+            ),
+            "mix": (self.mix is None or not self.loss.groups, "null with a loss over groups: a mixed film belongs to two"),
             "alignment": (self.alignment is None or self.alignment.side != self.side, "null, or name another side"),
         }
         for key, (holds, wanted) in rules.items():
@@ -88,6 +101,11 @@ class StagePlan:
     @property
     def _has_the_right_findings(self) -> bool:
         return len(set(self.findings)) == len(self.findings) and (len(self.findings) > 0) == (self.pretext is None)
+
+    @property
+    def _changed(self) -> bool:
+        """Whether something is asked for that only labels, or pictures as they come, make sense of."""
+        return self.alignment is not None or self.mix is not None or self.resize is not None or self.loss.groups != ""
 
     @property
     def selecting_side(self) -> str:
