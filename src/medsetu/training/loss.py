@@ -35,7 +35,7 @@ def prevalence_weight(label: Tensor, *, limit: float) -> Tensor:
     return weight.clamp(1 / limit, limit)
 
 
-class _Masked(nn.Module):
+class _Masked(nn.Module, ABC):
     """Mean of a loss of each entry over the known labels of a batch.
 
     Args:
@@ -63,9 +63,9 @@ class _Masked(nn.Module):
         target = torch.where(known, label, torch.zeros_like(label))
         return (self.each(logit.float(), target) * known).sum() / known.sum().clamp(min=1)
 
+    @abstractmethod
     def each(self, logit: Tensor, target: Tensor) -> Tensor:
         """Loss (B, L) of each entry for logits and targets without NaN."""
-        raise NotImplementedError
 
 
 class MaskedBCE(_Masked):
