@@ -1,14 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """T29: every parameter of every family of networks is in exactly one block, and blocks run from the image to the head."""
 
+from pathlib import Path
+
 import pytest
 import torch
+from omegaconf import OmegaConf
 from torch import nn
 
 from medsetu.backbone.network import Network
 from medsetu.backbone.spec import SCRATCH, InputSpec
 from medsetu.backbone.xrv import XrvBackbone
 from medsetu.backbone.zoo import MonaiBackbone, TimmBackbone, TorchvisionBackbone
+from medsetu.core.place import config_folder
+from medsetu.recipe.instantiate import build
 from medsetu.tuning.group import block_of, blocks
 
 RESNET = ["stem", "layer1", "layer2", "layer3", "layer4", "head"]
@@ -63,6 +68,16 @@ def test_blocks_of_a_family(family: str) -> None:
     require_partition(network)
     reader = next(f"trunk.{name}.weight" for name, module in network.trunk.named_modules() if isinstance(module, nn.Conv2d))
     assert block_of(network)[reader] == expected[0]
+
+
+@pytest.mark.parametrize("path", sorted((config_folder() / "backbone").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_backbone_that_can_be_named_has_blocks(path: Path) -> None:
+    backbone = build({**OmegaConf.to_container(OmegaConf.load(path)), "weights": None}, where="backbone")
+    with torch.device("meta"):
+        network = around(backbone.trunk(channels=backbone.channels, state=None))
+    require_partition(network)
+    assert len(blocks(network)) >= 5
+    assert max(len(block.parameters) for block in blocks(network)) < 0.8 * len(list(network.parameters()))
 
 
 def test_transitions_and_last_norms_belong_to_the_block_before() -> None:
