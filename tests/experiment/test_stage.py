@@ -1,12 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """The store of stages: what its key knows, and that damaged weights are never used."""
 
+import dataclasses
+
+import pandas as pd
 import pytest
 import torch
 
 from experiment.conftest import run_study
-from medsetu.catalog.weights import read_sidecar
+from medsetu.backbone.stored import read_stored
+from medsetu.catalog.weights import load_weight_card, read_sidecar, write_sidecar
 from medsetu.core.errors import ConfigError
+from medsetu.core.run import sha256_file
 from medsetu.experiment import stage
 from medsetu.experiment.design import Cell, assignment_of
 from medsetu.experiment.prepare import manifest_folder
@@ -156,3 +161,44 @@ def test_an_arm_cannot_end_without_findings(compose, tmp_path):
     config["arms"] = {"global-only": ["pretrain", "films"]}
     with pytest.raises(ConfigError, match="ends with the stage 'films'"):
         build_recipe(config)
+
+
+def test_releases_with_different_findings_are_learned_together(compose, prepared, tmp_path):
+    """Half of the films stand for a release that labels effusion only, half for one that labels tuberculosis only."""
+    recipe = build_recipe(
+        compose("train", tmp_path / "runs", "stages.pretrain.epochs=1", "stages.pretrain.findings=[tuberculosis,effusion]")
+    )
+    assignment = assignment_of(prepared, Cell("transfer", 0))
+    rows = prepared.manifest.copy()
+    other = (rows["domain"] == "global") & (pd.util.hash_array(rows["sample_id"].to_numpy(dtype=object)) % 2 == 0)
+    rows.loc[other, ["release", "tuberculosis"]] = ["other_release", float("nan")]
+    rows.loc[~other & (rows["domain"] == "global"), "effusion"] = float("nan")
+    record = stage.run_stage(recipe, "pretrain", manifest=rows, assignment=assignment, seed=0, previous=None, hardware=CPU)
+    used = rows[(rows["domain"] == "global") & rows["sample_id"].map(assignment).isin(["train", "val"])]
+    assert {"phantom", "other_release"} == set(used["release"])
+    assert not used[["tuberculosis", "effusion"]].notna().all(axis=1).any(), "no film has both labels"
+    assert record.facts["labels_spent"] == {"global": len(used)}
+    network = stage.trained_network(recipe, record, seed=0)
+    assert network.trained == ("tuberculosis", "effusion")
+    assert set(network.weights.trained_on) == {"phantom", "other_release"}
+    fresh = stage.starting_network(recipe, recipe.stages["pretrain"], seed=0, previous=None)
+    assert all(not torch.equal(network.head.weight[row], fresh.head.weight[row]) for row in (0, 1)), "each release teaches its own row"
+
+
+def test_pretraining_goes_on_from_weights_of_others_and_their_terms_follow(finished, compose, prepared, tmp_path):
+    weights = tmp_path / "theirs.safetensors"
+    weights.write_bytes((finished.run("global-only") / "checkpoints" / "pretrain.safetensors").read_bytes())
+    terms = {"sha256": sha256_file(weights), "fingerprint": None, "trained_on": ("vindr_mammo",), "name": "theirs"}
+    write_sidecar(dataclasses.replace(load_weight_card("mammo_clip_b5"), **terms), weights)
+    recipe = build_recipe(compose("train", tmp_path / "runs", f"backbone.weights=file:{weights}", "stages.pretrain.epochs=1"))
+    start = stage.starting_network(recipe, recipe.stages["pretrain"], seed=0, previous=None)
+    theirs = read_stored(weights).state
+    assert all(torch.equal(value, theirs[f"trunk.{name}"]) for name, value in start.trunk.state_dict().items())
+    assignment = assignment_of(prepared, Cell("transfer", 0))
+    record = stage.run_stage(recipe, "pretrain", manifest=prepared.manifest, assignment=assignment, seed=0, previous=None, hardware=CPU)
+    card = read_sidecar(record.weights)
+    assert (card.commercial_use, card.research_use) == ("no", "yes")
+    assert "Begun with the weights theirs (CC-BY-NC-SA-4.0)" in card.licence_note
+    assert card.weights_licence == "CC-BY-NC-SA-4.0"
+    assert set(card.trained_on) == {"vindr_mammo", "phantom"}
+    assert card.sha256 == sha256_file(record.weights) != terms["sha256"]

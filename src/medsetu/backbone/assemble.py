@@ -119,9 +119,10 @@ def _local_origin(stored: Stored, weights: str, card: WeightCard | None) -> Weig
                 remedy="Copy the card that belongs to the file, or remove it",
             )
         origin = replace(origin, licence=card.weights_licence or "", trained_on=card.trained_on)
-    if stored.note:
+    if stored.note:  # the card says more than the header where both speak
         came_from = WeightSpec.from_dict(stored.note["weights"])
-        origin = replace(origin, licence=came_from.licence, trained_on=came_from.trained_on)
+        taught_on = tuple(dict.fromkeys([*origin.trained_on, *came_from.trained_on]))
+        origin = replace(origin, licence=origin.licence or came_from.licence, trained_on=taught_on)
     return origin
 
 
