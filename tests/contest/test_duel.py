@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import norm
 
 from contest.cohort import PLAN, contestants, delong88, field
-from medsetu.contest.duel import MOST, auroc_duel, auroc_of, films_needed, joint_delong
+from medsetu.contest.duel import MOST, auroc_duel, auroc_of, films_needed, joint_delong, seeds_needed
 from medsetu.evaluation.delong import difference_from
 from medsetu.shift.power import sample_size
 
@@ -100,3 +100,13 @@ def test_single_values_and_the_joint_test_are_those_of_delong_1988():
         assert math.sqrt(one.parts.variance()[0]) == pytest.approx(printed[one.name][1], abs=5e-7)
     chi2, freedom, p = joint_delong(made)
     assert (chi2, freedom, p) == pytest.approx((2.533978, 2, 0.281678), abs=5e-7)
+
+
+def test_seeds_enough_leave_room_for_films():
+    variance = 0.05**2
+    seeds = seeds_needed(PLAN, variance=variance)
+    assert math.isnan(films_needed(PLAN, auroc=0.85, correlation=0.6, extra=variance / (seeds // 2 - 1)))
+    assert films_needed(PLAN, auroc=0.85, correlation=0.6, extra=variance / seeds) == pytest.approx(
+        2 * films_needed(PLAN, auroc=0.85, correlation=0.6), rel=0.1
+    )
+    assert seeds_needed(PLAN, variance=0.0) == 1

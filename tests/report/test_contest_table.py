@@ -10,8 +10,8 @@ from medsetu.contest.contestant import Cost
 from medsetu.contest.tournament import hold
 from medsetu.evaluation.decision import Rule
 from medsetu.report.contest_table import (
-    MOST_PAIRS,
     WIDTH,
+    against_sheet,
     contest_tables,
     cost_sheet,
     metric_sheet,
@@ -39,14 +39,23 @@ def printed(found):
 def test_it_fits_100_columns_and_names_the_claim(found):
     lines = printed(found).splitlines()
     assert max(map(len, lines)) <= WIDTH
-    assert sum("claim: this model" in line for line in lines) == 2
+    assert sum("claim: this model" in line for line in lines) == 1
     joined = " ".join(lines)
     assert all(name in joined for name in ("transfer:lp_ft", "transfer:lora", "372 497".replace(" ", "\u202f")))
 
 
-def test_long_lists_of_pairs_are_cut_and_counted():
-    many = hold(field({f"arm{number}": 1.0 for number in range(7)}), replace(PLAN, bootstrap=0))
-    assert f"{21 - MOST_PAIRS} more pairs stand in pairs.csv" in printed(many)
+def test_long_names_and_many_contestants_fit():
+    skill = {f"transfer:{'unfreezing_' * 3}{number}": 1.0 for number in range(7)}
+    lines = printed(hold(field(skill), replace(PLAN, bootstrap=0))).splitlines()
+    assert max(map(len, lines)) <= WIDTH
+
+
+def test_everybody_stands_against_the_leader_in_words():
+    found = hold(field({"a": 4.0, "b": 0.5, "c": 0.5}, per_class=60), replace(PLAN, bootstrap=0))
+    sheet = against_sheet(found)
+    assert [(row[0], row[-1]) for row in sheet.rows] == [(name, "worse") for name in found.standings["contestant"][1:]]
+    bound = hold(field({"a": 4.0, "b": 0.5, "c": 0.5}, per_class=60), replace(PLAN, bootstrap=0, reference="b"))
+    assert {row[0]: row[-1] for row in against_sheet(bound).rows} == {"a": "better", "c": "not told apart"}
 
 
 def test_standings_are_measured_against_the_leader_or_the_reference(found):

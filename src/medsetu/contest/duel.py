@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import brentq
+from scipy.special import ndtri
 
 from medsetu.contest.contestant import Contestant
 from medsetu.contest.plan import ContestPlan
@@ -234,6 +235,25 @@ def films_needed(plan: ContestPlan, *, auroc: float, correlation: float, extra: 
         middle = (low + high) // 2
         low, high = (low, middle) if reached(middle) >= plan.power else (middle, high)
     return float(high)
+
+
+def seeds_needed(plan: ContestPlan, *, variance: float, level: float | None = None) -> int:
+    """Training seeds that leave half of the room for error to the films, when the smallest difference of interest is to be found.
+
+    Args:
+        plan: Smallest difference of interest, power, level.
+        variance: Variance that one pair of seeds gives the difference.
+        level: Confidence level, where it is not that of the plan.
+
+    Returns:
+        Seeds of each contestant, at least 1.
+
+    Example:
+        >>> seeds_needed(ContestPlan(finding="tuberculosis"), variance=0.001)
+        7
+    """
+    reach = float(critical(plan.level if level is None else level)) + float(ndtri(plan.power))
+    return max(1, math.ceil(2 * variance * (reach / plan.smallest) ** 2))
 
 
 def joint_delong(contestants: list[Contestant]) -> tuple[float, int, float]:

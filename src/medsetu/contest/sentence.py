@@ -6,6 +6,7 @@ from math import isnan
 
 import pandas as pd
 
+from medsetu.contest.duel import films_needed, seeds_needed
 from medsetu.contest.family import DECLARED
 from medsetu.contest.optimism import ARGMAX, NESTED
 from medsetu.contest.tournament import Tournament
@@ -117,13 +118,26 @@ def _needed(found: Tournament, rows: pd.DataFrame) -> str:
     single = near["n_per_class"].max(skipna=False)
     head = f"To find a true difference of {plan.smallest:g} from {found.leader} with {plan.power:.0%} power"
     if isnan(single):
-        return f"{head}, no number of films is enough with {_count(int(near['seeds'].min()), 'seed')}: train more seeds first."
+        seeds, films = _more_seeds(found, near)
+        enough = (
+            f"with {seeds} seeds it takes {films:.0f} independent films per class for one comparison" if films == films else "plan anew"
+        )
+        return f"{head}, no number of films is enough with {_count(int(near['seeds'].min()), 'seed')}: {enough}."
     many = (
         "no number of films is enough with so few seeds"
         if isnan(found.n_family)
         else f"{found.n_family:.0f} when Holm is to hold over {_count(len(rows), 'pair')}"
     )
     return f"{head}, it takes {single:.0f} independent films per class for one comparison; {many}."
+
+
+def _more_seeds(found: Tournament, near: pd.DataFrame) -> tuple[int, float]:
+    """Seeds and films per class that the pair whose seeds scatter most would take."""
+    row = near.assign(single=near["seed_variance"] * near["seeds"]).sort_values("single").iloc[-1]
+    aurocs = found.standings.set_index("contestant")["auroc"]
+    middle = float(aurocs[row["first"]] + aurocs[row["second"]]) / 2
+    seeds = seeds_needed(found.plan, variance=float(row["single"]))
+    return seeds, films_needed(found.plan, auroc=middle, correlation=float(row["correlation"]), extra=float(row["single"]) / seeds)
 
 
 def _optimism(found: Tournament) -> str:
@@ -144,11 +158,12 @@ def _optimism(found: Tournament) -> str:
 
 
 def _joint(found: Tournament) -> str:
+    """DeLong's joint test, where every contestant is a single model: over several seeds it would leave out what they add."""
     chi2, freedom, p = found.joint
-    if not freedom or len(found.standings) < 3:
+    if not freedom or len(found.standings) < 3 or int(found.standings["seeds"].max()) > 1:
         return ""
-    seeds = "" if int(found.standings["seeds"].max()) == 1 else ", patients only, on the mean over seeds"
-    return f"DeLong's joint test that all are equal: chi-square {chi2:.2f} on {freedom} degrees of freedom, p = {p:.3f}{seeds}."
+    written = "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+    return f"DeLong's joint test that all are equal: chi-square {chi2:.2f} on {freedom} degrees of freedom, {written}."
 
 
 def _claim(found: Tournament) -> str:

@@ -18,7 +18,7 @@ from medsetu.report.number import DASH, count, number, words
 from medsetu.report.passport import p_value
 
 WIDTH = 100
-MOST_PAIRS = 15  # pairs shown in a terminal; all stand in pairs.csv
+_DIFFERENCE = 3  # place of the difference among the standings; a terminal shows it in a table of its own
 _SHOWN = ("sensitivity", "specificity", "brier", "auprc", "calibration_intercept", "calibration_slope", "observed_expected")
 HEADS = {
     "sensitivity": "sensitivity",
@@ -119,6 +119,31 @@ def pair_sheet(found: Tournament, metric: str = "auroc") -> Sheet:
     )
 
 
+def against_sheet(found: Tournament) -> Sheet:
+    """Everybody against the reference, or against the leader where there is none: difference, p-values, power and what follows."""
+    against = found.plan.reference or found.leader
+    table = found.pairs[found.pairs["metric"] == "auroc"]
+    rows = []
+    for name in found.standings["contestant"]:
+        own = table[((table["first"] == name) & (table["second"] == against)) | ((table["first"] == against) & (table["second"] == name))]
+        for row in own.to_dict("records"):
+            p = p_value(row["p_holm"] if row["family"] == DECLARED else row["p_pairs"])
+            more = [p, p_value(row["p_equivalent_holm"]), number(row["power"], digits=2), count(row["n_per_class"])]
+            rows.append([name, _difference(found, name, against), *more, _short(row, name)])
+    columns = ["contestant", "difference", "p (Holm)", "p equal", "power", "n / class", "what follows"]
+    caption = f"AUROC minus that of {against}, same films; power and n for a true difference of {found.plan.smallest:g}"
+    return Sheet("against", caption, columns, rows, left=(0, 6))
+
+
+def _short(row: Mapping[Any, Any], name: str) -> str:
+    """What follows, where both names are known already."""
+    verdict = told(row)
+    _, told_apart, rest = verdict.partition(" is better than ")
+    if not told_apart:
+        return verdict
+    return ("better" if verdict.startswith(f"{name} is better") else "worse") + rest[len(rest.split(",", 1)[0]) :]
+
+
 def contest_tables(found: Tournament) -> Group:
     """Write a tournament for a terminal of 100 columns.
 
@@ -126,14 +151,13 @@ def contest_tables(found: Tournament) -> Group:
         found: The tournament.
 
     Returns:
-        Something rich can print: standings, costs, and the declared pairs as far as they fit.
+        Something rich can print: standings, everybody against the leader or the reference, costs; all pairs stand in ``pairs.csv``.
     """
-    pairs = pair_sheet(found)
-    shown = Sheet(pairs.name, pairs.caption, pairs.columns, pairs.rows[:MOST_PAIRS], pairs.left)
-    left = len(pairs.rows) - len(shown.rows)
-    parts: list[Table | Text] = [_terminal(standings_sheet(found)), _terminal(shown)]
-    parts += [Text(f"{left} more pairs stand in pairs.csv", style="dim")] if left else []
-    return Group(*parts, _terminal(cost_sheet(found)))
+    whole = standings_sheet(found)
+    kept = [place for place in range(len(whole.columns)) if place != _DIFFERENCE]
+    rows = [[row[place] for place in kept] for row in whole.rows]
+    standings = Sheet(whole.name, whole.caption, [whole.columns[place] for place in kept], rows)
+    return Group(_terminal(standings), _terminal(against_sheet(found)), _terminal(cost_sheet(found)))
 
 
 def sheet_grid(sheet: Sheet) -> Grid:
