@@ -230,7 +230,7 @@ def _terminal(sheet: Sheet) -> Table:
         title=Text(sheet.caption, style="bold"), title_justify="left", box=box.SIMPLE_HEAD, width=WIDTH, padding=(0, 1), pad_edge=False
     )
     for place, name in enumerate(sheet.columns):
-        table.add_column(name, justify="left" if place in sheet.left else "right", overflow="fold")
+        table.add_column(name, justify="left" if place in sheet.left else "right", overflow="fold", no_wrap=place not in sheet.left)
     for row in sheet.rows:
         table.add_row(*(Text(text) for text in row))
     return table
