@@ -38,7 +38,7 @@ def test_damaged_predictions_are_made_again_without_training(copied, monkeypatch
     run = RunFolder(copied.run("transfer"))
     good = run.predictions.read_bytes()
     run.predictions.write_bytes(good[:-1])
-    monkeypatch.setattr(stage, "fit_stage", None)
+    monkeypatch.setattr(stage, "complete_stage", None)
     assert run_cell(recipe, load(manifest_folder(recipe)), Cell("transfer", 0)) == run
     assert run.predictions.read_bytes() == good
 

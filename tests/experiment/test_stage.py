@@ -38,7 +38,7 @@ def key(compose, prepared, tmp_path, monkeypatch):
     def fit(*_, folder, **__):
         raise Reached(folder.name.rpartition("-")[2])
 
-    monkeypatch.setattr(stage, "fit_stage", fit)
+    monkeypatch.setattr(stage, "complete_stage", fit)
 
     def found(*words, name="pretrain", seed=0, manifest=None, hardware=CPU):
         recipe = build_recipe(compose("train", tmp_path / "runs", *words))

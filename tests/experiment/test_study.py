@@ -68,7 +68,7 @@ def test_transfer_starts_from_the_very_weights_of_global_only(finished):
 
 
 def test_started_again_it_trains_nothing_and_says_the_same(copied, finished, monkeypatch):
-    monkeypatch.setattr(stage, "fit_stage", None)
+    monkeypatch.setattr(stage, "complete_stage", None)
     for name in RESULTS:
         (copied.study / name).unlink()
     again = run_study(copied.config)
@@ -81,7 +81,7 @@ def test_started_again_it_trains_nothing_and_says_the_same(copied, finished, mon
 
 @pytest.mark.parametrize("survivors", [1, 2])
 def test_killed_in_the_middle_it_ends_with_the_same_predictions(compose, finished, tmp_path, monkeypatch, survivors):
-    config, whole, left = compose("study", tmp_path / "runs", "logger=csv"), stage.fit_stage, [survivors]
+    config, whole, left = compose("study", tmp_path / "runs", "logger=csv"), stage.complete_stage, [survivors]
 
     def until_killed(*args, **kwargs):
         if not left[0]:
@@ -90,10 +90,10 @@ def test_killed_in_the_middle_it_ends_with_the_same_predictions(compose, finishe
         left[0] -= 1
         return whole(*args, **kwargs)
 
-    monkeypatch.setattr(stage, "fit_stage", until_killed)
+    monkeypatch.setattr(stage, "complete_stage", until_killed)
     with pytest.raises(Killed):
         run_study(config)
-    monkeypatch.setattr(stage, "fit_stage", whole)
+    monkeypatch.setattr(stage, "complete_stage", whole)
     again = run_study(config)
     assert again.err.count("Training stage") == 3 - survivors
     pd.testing.assert_frame_equal(predictions(again), predictions(finished))

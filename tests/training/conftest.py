@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A toy stage: a tiny network with dropout and batch norm, and films whose class is a bright corner."""
 
+import copy
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,8 @@ from medsetu.backbone.network import Network
 from medsetu.backbone.spec import SCRATCH, InputSpec
 from medsetu.data.loader import PlainBatches, RandomBatches, ResumableLoader, Rows, plain_loader
 from medsetu.data.sampler import EpochBatches, make_order
-from medsetu.training.fit import StageResult, TrainerOptions, fit_stage
+from medsetu.training.finish import complete_stage
+from medsetu.training.fit import StageResult, TrainerOptions
 from medsetu.training.hardware import Hardware
 from medsetu.training.plan import StagePlan
 
@@ -88,6 +90,16 @@ class ToyData(pl.LightningDataModule):
         order = make_order("natural", frame, findings=("tuberculosis",), seed=self.seed)
         return ResumableLoader(dataset, EpochBatches(order, batch_size=self.batch_size), workers=self.workers)
 
+    def plain_train_dataloader(self) -> DataLoader:
+        where = slice(0, self.n)
+        dataset = PlainBatches(ToyImages(self.pixels[where]), self._rows(where), spec=small_network().spec)
+        return plain_loader(dataset, batch_size=8, workers=0)
+
+    def reseeded(self, seed: int) -> "ToyData":
+        other = copy.copy(self)
+        other.seed = seed
+        return other
+
     def val_dataloader(self) -> list[DataLoader]:
         loaders = []
         for start in (0, 16):
@@ -98,7 +110,7 @@ class ToyData(pl.LightningDataModule):
 
 
 def run(folder: Path, *, plan: StagePlan, data: ToyData | None = None, options: TrainerOptions = OPTIONS, seed: int = 0) -> StageResult:
-    return fit_stage(small_network(), data or ToyData(), plan=plan, folder=folder, seed=seed, hardware=CPU, options=options)
+    return complete_stage(small_network(), data or ToyData(), plan=plan, folder=folder, seed=seed, hardware=CPU, options=options)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from medsetu.backbone.fingerprint import require_fingerprint
 from medsetu.backbone.network import Network, new_head, seeded
 from medsetu.backbone.spec import SCRATCH, InputSpec, WeightSpec
 from medsetu.backbone.stored import State, Stored, read_stored
+from medsetu.backbone.structure import refuse_bank
 from medsetu.backbone.trunk import first_convolution
 from medsetu.backbone.weights import Rows, load_rows, part, stored_rows
 from medsetu.catalog.weights import WeightCard, read_sidecar
@@ -128,6 +129,7 @@ def _local_origin(stored: Stored, weights: str, card: WeightCard | None) -> Weig
 
 def _taught(source: Source, stored: Stored, origin: WeightSpec, findings: Sequence[str], *, seed: int, published_rows: Rows) -> Network:
     if stored.note:  # one of ours: it says itself what it was taught on and what its rows mean
+        refuse_bank(stored.note.get("structure", {}), where=origin.origin)
         native, state, rows = InputSpec.from_dict(stored.note["native"]), part(stored.state, "trunk."), stored_rows(stored)
     else:
         native, state, rows = _native(source, stored.state), stored.state, published_rows

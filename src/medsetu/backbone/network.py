@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
+from medsetu.backbone.nearest import NearestHead
 from medsetu.backbone.spec import InputSpec, WeightSpec
 from medsetu.core.errors import ConfigError, WeightError
 from medsetu.core.label import check_findings
@@ -54,7 +55,7 @@ class Network(nn.Module):
 
     Attributes:
         trunk: See above.
-        head: See above; replaced by ``set_findings``.
+        head: See above; replaced by ``set_findings``, or by a ``NearestHead`` that no stage can go on from.
         findings: See above.
         spec: See above.
         weights: See above.
@@ -84,7 +85,7 @@ class Network(nn.Module):
         self.native = spec if native is None else native
         self.stem = GreyToColour(spec, self.native) if (spec.channels, self.native.channels) == (1, 3) else nn.Identity()
         self.trunk = trunk
-        self.head = head
+        self.head: nn.Linear | NearestHead = head
         self.findings = tuple(findings)
         self.spec = spec
         self.weights = weights
@@ -133,9 +134,15 @@ class Network(nn.Module):
             keep: Keep rows whose finding the old head already knew.
 
         Raises:
-            ConfigError: The list names a finding twice.
+            ConfigError: The list names a finding twice, or the head has neighbours instead of rows.
         """
         _check(findings, findings)
+        if isinstance(self.head, NearestHead):
+            raise ConfigError(
+                what="A nearest-neighbour head has no rows to go on from",
+                where="Stage before this one",
+                remedy="Let the stage start where that one started: its trunk never moved",
+            )
         old = dict(zip(self.findings, range(len(self.findings)), strict=True)) if keep else {}
         head = new_head(self.head.in_features, findings, seed=seed).to(self.head.weight)
         with torch.no_grad():

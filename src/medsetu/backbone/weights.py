@@ -15,6 +15,7 @@ from medsetu import __version__
 from medsetu.backbone.network import Network
 from medsetu.backbone.spec import WeightSpec
 from medsetu.backbone.stored import NOTE, State, Stored, read_stored, state_digest
+from medsetu.backbone.structure import rebuild, structure_of
 from medsetu.core.errors import WeightError
 from medsetu.core.run import atomic_write, sha256_bytes
 
@@ -117,8 +118,8 @@ def load_state(module: nn.Module, state: State, *, where: str, minimum_share: fl
 def save_weights(network: Network, path: Path) -> str:
     """Write trunk and head as safetensors (float32), atomically, with a SHA-256 beside them.
 
-    The header carries findings, trained findings, InputSpec, WeightSpec, the version of medsetu and a digest over all of it: everything
-    needed to load the network again, and nothing that could be executed.
+    The header carries findings, trained findings, InputSpec, WeightSpec, what the network has beyond trunk and linear head, the version of
+    medsetu and a digest over all of it: everything needed to load the network again, and nothing that could be executed.
 
     Args:
         network: What to save.
@@ -139,6 +140,8 @@ def save_weights(network: Network, path: Path) -> str:
         "native": network.native.to_dict(),
         "weights": network.weights.to_dict(),
     }
+    if structure := structure_of(network):
+        note["structure"] = structure
     note["digest"] = state_digest(state, note)
     data = safetensors.torch.save(state, metadata={NOTE: json.dumps(note, sort_keys=True)})
     atomic_write(path, data, sidecar=True)
@@ -178,6 +181,8 @@ def load_weights(
     if not include_head:
         return LoadReport(**{**vars(report), "reinitialised": network.findings})
     load_rows(network, stored_rows(stored), trained=stored.note["trained"])
+    rebuild(network, stored.note.get("structure", {}), stored.state, findings=stored.note["findings"], where=str(path))
+    network.trained = tuple(name for name in network.findings if name in stored.note["trained"])
     return report
 
 
@@ -195,7 +200,9 @@ Rows = dict[str, tuple[Tensor, Tensor]]  # finding -> weight (D,), bias ()
 
 
 def stored_rows(stored: Stored) -> Rows:
-    """Take the rows of the head out of a file of medsetu, by name of the finding."""
+    """Take the rows of the head out of a file of medsetu, by name of the finding; a head of neighbours has none."""
+    if "head.weight" not in stored.state:
+        return {}
     weight, bias = stored.state["head.weight"], stored.state["head.bias"]
     return {name: (weight[row], bias[row]) for row, name in enumerate(stored.note["findings"])}
 
@@ -210,12 +217,19 @@ def load_rows(network: Network, rows: Rows, *, trained: Sequence[str]) -> tuple[
 
     Returns:
         Findings of the head that were not filled.
+
+    Raises:
+        WeightError: The head has neighbours instead of rows.
     """
-    known = [name for name in network.findings if name in rows]
+    known, head = [name for name in network.findings if name in rows], network.head
+    if not isinstance(head, nn.Linear):
+        raise WeightError(
+            what="A head of neighbours has no rows to load into", where="Head of the network", remedy="Load into a network as it was built"
+        )
     with torch.no_grad():
         for name in known:
             row = network.findings.index(name)
-            network.head.weight[row], network.head.bias[row] = rows[name]
+            head.weight[row], head.bias[row] = rows[name]
     network.trained = tuple(name for name in network.findings if name in (trained if name in rows else network.trained))
     return tuple(name for name in network.findings if name not in rows)
 

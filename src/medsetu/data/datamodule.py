@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The data of one training stage as a Lightning data module: one training loader, one validation loader per watched side."""
 
+import copy
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -125,6 +126,17 @@ class StageDataModule(LightningDataModule):
         order = make_order(self.plan.sampler, self.train_rows, findings=self.findings, seed=self.seed)
         batches = EpochBatches(order, batch_size=self.batch_size)
         return ResumableLoader(dataset, batches, workers=self.plan.workers, pin_memory=self.plan.pin_memory)
+
+    def plain_train_dataloader(self) -> DataLoader[Batch]:
+        """Load the training rows once, in their order, without random changes."""
+        images = self._opened().subset(np.arange(len(self.train_rows), dtype=np.int64))
+        return _plain(images, self.train_rows, findings=self.findings, spec=self.spec, plan=self.plan)
+
+    def reseeded(self, seed: int) -> "StageDataModule":
+        """Give the same rows in another order and with other random changes; prepared images are shared."""
+        other = copy.copy(self)
+        other.seed = seed
+        return other
 
     def val_dataloader(self) -> list[DataLoader[Batch]]:
         """One loader per name in ``val_names``, in that order."""

@@ -25,7 +25,8 @@ from medsetu.experiment.weight_card import write_card
 from medsetu.recipe.instantiate import build
 from medsetu.recipe.plan import DATA_SPEED
 from medsetu.recipe.recipe import Recipe
-from medsetu.training.fit import BEST, StageResult, fit_stage
+from medsetu.training.finish import complete_stage
+from medsetu.training.fit import BEST, StageResult
 from medsetu.training.hardware import Hardware
 from medsetu.training.plan import StagePlan
 
@@ -139,7 +140,7 @@ def run_stage(  # one seam between recipe, data and training
         done = _finished(folder)
         if done is None:
             log.info("Training stage %s (%d training images, seed %d)", name, len(data.train_labels), seed)
-            result = fit_stage(
+            result = complete_stage(
                 network,
                 data,
                 plan=plan,
@@ -265,6 +266,7 @@ def _record(
         "parameters_trained": result.parameters_trained,
         "parameters_total": result.parameters_total,
         "peak_memory_bytes": result.peak_memory_bytes,
+        "details": dict(result.details),
         "labels_spent": _labels_spent(data, plan),
         "n_train": len(data.train_labels),
         "hardware": asdict(hardware),

@@ -30,6 +30,7 @@ from medsetu.training.plan import MONITORS, StagePlan
 from medsetu.training.resume import AtomicCheckpointIO, RandomState, ResumePoint, latest_checkpoint
 from medsetu.training.selection import Selection
 from medsetu.training.stop import Signals, StoppedError
+from medsetu.training.swa import StochasticWeightAveraging, first_averaged
 
 BEST = "best.safetensors"
 _ADVICE = (  # what Lightning says of a correct run
@@ -73,6 +74,7 @@ class StageResult:
         parameters_trained: Numbers of the network that moved at any time of the stage.
         parameters_total: Numbers of the network as it was trained, adapters included.
         peak_memory_bytes: See ``peak_memory``.
+        details: What was chosen beside an epoch: C, k, alpha or members, with the candidates' monitored values.
     """
 
     weights: Path
@@ -85,6 +87,7 @@ class StageResult:
     parameters_trained: int
     parameters_total: int
     peak_memory_bytes: int
+    details: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -148,13 +151,15 @@ def fit_stage(
     """
     folder.mkdir(parents=True, exist_ok=True)
     pl.seed_everything(seed, workers=False, verbose=False)
+    known = network.trained
     network.mark_trained(plan.findings)
     batches = len(data.train_dataloader())
     steps = plan.epochs * math.ceil(min(batches, options.limit_batches or batches) / plan.accumulate)
     weight = prevalence_weight(data.train_labels, limit=plan.prevalence_limit)
     other = None if plan.alignment is None else data.unlabelled
     view, groups = None if plan.pretext is None else data.view, _groups(plan, data, hardware)
-    module = StageModule(network, plan=plan, positive_weight=weight, steps=steps, seed=seed, other=other, view=view, groups=groups)
+    given: dict[str, Any] = {"known": known, "other": other, "view": view, "groups": groups}
+    module = StageModule(network, plan=plan, positive_weight=weight, steps=steps, seed=seed, **given)
     trained, total = _sizes(network)
     if options.checkpoint_gradients:
         checkpoint_blocks(network)
@@ -166,7 +171,7 @@ def fit_stage(
         resume = ResumePoint(folder, every_s=options.save_every_s, signals=signals, start=start)
         trainer = _trainer(
             plan,
-            [selection, *_optional(plan, options, has_logger=bool(loggers)), RandomState(), resume],
+            [selection, *_optional(plan, options, steps=steps, has_logger=bool(loggers)), RandomState(), resume],
             hardware,
             options,
             loggers,
@@ -177,7 +182,7 @@ def fit_stage(
         try:
             _train(trainer, module, data, start=start, signals=signals)
         finally:
-            _close(loggers)
+            close_loggers(loggers)
     seconds = time.perf_counter() - began
     images = len(data.train_labels) * trainer.current_epoch if start is None else float("nan")
     if trainer.is_global_zero:
@@ -233,10 +238,13 @@ def _train(trainer: pl.Trainer, module: StageModule, data: pl.LightningDataModul
         raise
 
 
-def _optional(plan: StagePlan, options: TrainerOptions, *, has_logger: bool) -> list[pl.Callback]:
+def _optional(plan: StagePlan, options: TrainerOptions, *, steps: int, has_logger: bool) -> list[pl.Callback]:
     callbacks: list[pl.Callback] = []
     if plan.ema > 0:
         callbacks.append(EMAWeightAveraging(decay=plan.ema))
+    if plan.swa > 0:
+        first = first_averaged(plan.epochs, share=plan.swa)
+        callbacks.append(StochasticWeightAveraging(steps_per_epoch=steps // plan.epochs, first_epoch=first))
     if plan.patience > 0:
         callbacks.append(EarlyStopping(plan.monitor_key, mode=MONITORS[plan.monitor], patience=plan.patience))
     if has_logger:
@@ -246,7 +254,7 @@ def _optional(plan: StagePlan, options: TrainerOptions, *, has_logger: bool) -> 
     return callbacks
 
 
-def _close(loggers: Sequence[Logger]) -> None:
+def close_loggers(loggers: Sequence[Logger]) -> None:
     """End tracker runs that would otherwise go on into the next stage (Weights & Biases keeps one open per process)."""
     for logger in loggers:
         finish = getattr(getattr(logger, "experiment", None), "finish", None)

@@ -14,6 +14,8 @@ from medsetu.backbone.network import Network
 from medsetu.core.errors import ConfigError, DataError
 from medsetu.training.plan import StagePlan
 from medsetu.training.schedule import phased_cosine
+from medsetu.training.swa import first_averaged
+from medsetu.tuning.distil import Teacher
 from medsetu.tuning.statistics import hold_statistics, prepare_statistics
 from medsetu.tuning.strategy import trainable_names
 
@@ -42,6 +44,7 @@ class StageModule(pl.LightningModule):
         steps: Optimizer steps of the whole stage. Lightning's own estimate would set up the training loader before a checkpoint is
             restored, and its place in the epoch would be lost.
         seed: Seed of mixed films, and of the penalty's own weights where the plan has an alignment.
+        known: Findings that the starting network was trained for, and can teach; read only with a distillation.
         other: Images (B', C, H, W) of the other side for the names of a training batch and the epoch; read only with an alignment.
         view: Another random view (B, C, H, W) for the names of a batch, the epoch and the number of the view; read only with a pretext.
         groups: Number of sites that ``group`` of a batch counts; read only by a loss over sites.
@@ -55,6 +58,7 @@ class StageModule(pl.LightningModule):
         positive_weight: Tensor,
         steps: int,
         seed: int = 0,
+        known: Sequence[str] = (),
         other: Callable[[Sequence[str], int], Tensor] | None = None,
         view: Callable[[Sequence[str], int, int], Tensor] | None = None,
         groups: int = 1,
@@ -71,6 +75,7 @@ class StageModule(pl.LightningModule):
         self.penalty = None if plan.alignment is None or other is None else plan.alignment.build(network.head.in_features, seed=seed)
         self.view = view
         self.task = None if plan.pretext is None else plan.pretext.build(network, seed=seed)
+        self.teacher = None if plan.distil is None else Teacher(network, known=known, findings=plan.findings)
         plan.tuning.install(network)
         prepare_statistics(network, plan.tuning.statistics, starting_share=plan.tuning.starting_share)
         plan.tuning.free(network)
@@ -113,12 +118,20 @@ class StageModule(pl.LightningModule):
             loss = self._pretext_loss(batch, first=batch["image"])
         else:
             batch = self._changed(batch, batch_idx)
-            aligned = self.penalty is not None
-            loss = self._aligned_loss(batch) if aligned else self._loss(self.network(_channels_last(batch["image"])), batch)
+            loss = self._taught_loss(batch) if self.penalty is None else self._aligned_loss(batch)
         if self.pull is not None:
             loss = loss + self.pull()
         self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=len(batch["label"]))
         return loss
+
+    def _taught_loss(self, batch: Batch) -> Tensor:
+        """Loss of the labels, mixed with what the teacher says where there is one."""
+        image = _channels_last(batch["image"])
+        logit = self.network(image)
+        loss = self._loss(logit, batch)
+        if self.teacher is None or self.plan.distil is None:
+            return loss
+        return self.plan.distil.mix(loss, logit[:, self.teacher.columns], taught=self.teacher.logits(image))
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Let the strategy look at the gradients of an update, which are clipped afterwards."""
@@ -169,7 +182,9 @@ class StageModule(pl.LightningModule):
         return {"logit": self.network(_channels_last(batch["image"])).float(), "label": batch["label"]}
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401 - Lightning's own union of types
-        """AdamW with warm-up and cosine, stepped at every update."""
+        """AdamW with warm-up and cosine, stepped at every update; the rate stays where it is when stochastic weight averaging begins."""
+        epochs = self.plan.epochs
+        last = self.steps // epochs * first_averaged(epochs, share=self.plan.swa) if self.plan.swa else self.steps
         groups = self.plan.tuning.parameter_groups(self.network, lr=self.plan.lr, weight_decay=self.plan.weight_decay)
         if self.task is not None:
             moving = [parameter for parameter in self.task.parameters() if parameter.requires_grad]
@@ -178,7 +193,7 @@ class StageModule(pl.LightningModule):
             groups.append({"name": "alignment", "params": moving, "lr": self.plan.lr, "weight_decay": self.plan.weight_decay})
         optimizer = AdamW(groups, lr=self.plan.lr, weight_decay=self.plan.weight_decay)
         phases = [(self.steps * phase.epochs // self.plan.epochs, phase.rate) for phase in self.plan.tuning.phases(self.plan.epochs)]
-        schedule = LambdaLR(optimizer, lambda step: phased_cosine(step, phases=phases, warmup=self.plan.warmup))
+        schedule = LambdaLR(optimizer, lambda step: phased_cosine(min(step, last), phases=phases, warmup=self.plan.warmup))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 

@@ -11,6 +11,9 @@ from medsetu.training.loss import CrossEntropy, Loss
 from medsetu.training.mixing import Mixing
 from medsetu.training.resizing import Resizing
 from medsetu.training.selfsupervised import Pretext
+from medsetu.tuning.distil import Distillation
+from medsetu.tuning.frozen import Frozen
+from medsetu.tuning.merge import Finish
 from medsetu.tuning.strategy import Full, Strategy
 
 MONITORS = {"loss": "min", "auroc": "max"}
@@ -35,6 +38,7 @@ class StagePlan:
         accumulate: Steps whose gradients are summed before one update.
         clip: Norm at which gradients are clipped; 0 switches clipping off.
         ema: Decay of the exponential moving average of the weights per update; 0 switches it off.
+        swa: Share of the epochs, at the end, whose last weights are averaged equally; 0 switches it off. See ``medsetu.training.swa``.
         patience: Validations without improvement before stopping; 0 never stops early.
         monitor: ``loss`` or ``auroc`` of the selecting side.
         prevalence_limit: Bound b of the weight negatives / positives of a finding, which is kept in [1/b, b]; 1 means unweighted.
@@ -43,6 +47,8 @@ class StagePlan:
         mix: Mixup and cutmix; None, the default, for neither.
         resize: Smaller training images in the first epochs; None, the default, for the full size throughout.
         alignment: Penalty on the difference of features to the unlabelled training images of another side; None, the default, for none.
+        distil: How much the starting network teaches; None for not at all.
+        finish: What becomes of the chosen weights, or how many trainings become one network; None to keep them as they are.
     """
 
     side: str
@@ -59,6 +65,7 @@ class StagePlan:
     accumulate: int = 1
     clip: float = 1.0
     ema: float = 0.0
+    swa: float = 0.0
     patience: int = 0
     monitor: str = "loss"
     prevalence_limit: float = 10.0
@@ -67,6 +74,8 @@ class StagePlan:
     resize: Resizing | None = None
     alignment: Alignment | None = None
     pretext: Pretext | None = None
+    distil: Distillation | None = None
+    finish: Finish | None = None
 
     def __post_init__(self) -> None:
         """Refuse values outside their range, one rule per line."""
@@ -82,15 +91,18 @@ class StagePlan:
             "accumulate": (self.accumulate >= 1, "at least 1"),
             "clip": (self.clip >= 0, "at least 0"),
             "ema": (0 <= self.ema < 1, "in [0, 1)"),
+            "swa": (0 <= self.swa <= 1 and (self.swa == 0 or self.ema == 0), "in [0, 1], and 0 beside ema"),
             "patience": (self.patience >= 0, "at least 0"),
             "monitor": (self.monitor in MONITORS, f"one of {', '.join(MONITORS)}"),
             "prevalence_limit": (self.prevalence_limit >= 1, "at least 1"),
             "pretext": (
                 self.pretext is None or (self.monitor == "loss" and not self._changed),
-                "chosen by loss, without alignment, mix, resize or groups",
+                "chosen by loss, without alignment, teacher, finish, solved head, mix, resize or groups",
             ),
             "mix": (self.mix is None or not self.loss.groups, "null with a loss over groups: a mixed film belongs to two"),
             "alignment": (self.alignment is None or self.alignment.side != self.side, "null, or name another side"),
+            "distil": (self.distil is None or (self.alignment is None and self._trains), "null beside an alignment or a solved head"),
+            "finish": (self.finish is None or self._trains, "null where the head is solved from frozen features"),
         }
         for key, (holds, wanted) in rules.items():
             if not holds:
@@ -105,7 +117,12 @@ class StagePlan:
     @property
     def _changed(self) -> bool:
         """Whether something is asked for that only labels, or pictures as they come, make sense of."""
-        return self.alignment is not None or self.mix is not None or self.resize is not None or self.loss.groups != ""
+        asked = (self.alignment, self.mix, self.resize, self.distil, self.finish)
+        return any(part is not None for part in asked) or self.loss.groups != "" or not self._trains
+
+    @property
+    def _trains(self) -> bool:
+        return not isinstance(self.tuning, Frozen)
 
     @property
     def selecting_side(self) -> str:
