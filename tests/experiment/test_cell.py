@@ -87,3 +87,43 @@ def test_provenance_counts_the_labels_that_were_spent(finished, prepared):
         assert facts["labels_spent"] == spent
         assert facts["manifest"] == prepared.fingerprint
         assert facts["packages"]["torch"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["tuning@stages.finetune.tuning=frozen_logistic"],
+        ["tuning@stages.finetune.tuning=frozen_neighbours"],
+        ["tuning@stages.finetune.tuning=lora", "+tuning/finish@stages.finetune.finish=wise_ft"],
+        ["+tuning/finish@stages.finetune.finish=greedy_soup", "+tuning/distil@stages.finetune.distil=start"],
+    ],
+    ids=["logistic", "neighbours", "lora-wise-ft", "distilled-soup"],
+)
+def test_what_is_solved_or_merged_is_an_arm_like_any_other(copied, compose, words):
+    """Same films, same labels spent, same tables; the finished pretraining is reused."""
+    recipe = build_recipe(compose("study", copied.runs, *words))
+    ordinary = RunFolder(copied.run("transfer"))
+    run = run_cell(recipe, load(manifest_folder(recipe)), Cell("transfer", 0))
+    assert run != ordinary
+    facts, plain = (json.loads(folder.provenance.read_text()) for folder in (run, ordinary))
+    assert facts["labels_spent"] == plain["labels_spent"]
+    assert facts["stages"][0]["key"] == plain["stages"][0]["key"]
+    assert facts["stages"][1]["details"]
+    mine, theirs = (pd.read_parquet(folder.predictions) for folder in (run, ordinary))
+    assert list(mine["sample_id"]) == list(theirs["sample_id"])
+    assert not np.allclose(mine["score"], theirs["score"])
+    again = [
+        cells.trained_network(
+            recipe,
+            stage.StageRecord(
+                "finetune", "", run.checkpoints, tuple(facts["stages"][1]["findings"]), facts["stages"][1], file="finetune.safetensors"
+            ),
+            seed=0,
+        )
+    ]
+    rows = load(manifest_folder(recipe)).manifest
+    rows = rows[rows["sample_id"].isin(mine["sample_id"])].assign(split="test")
+    scored, _ = score_rows(again[0], rows, recipe=recipe, cell=Cell("transfer", 0), run="r", device=torch.device("cpu"))
+    both = mine.merge(scored, on=["sample_id", "finding"], suffixes=("", "_again"))
+    assert len(both) == len(mine)
+    assert np.allclose(both["score"], both["score_again"], atol=1e-5)

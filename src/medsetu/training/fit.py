@@ -166,7 +166,7 @@ def fit_stage(
     if options.compile:
         module.network.compile()
     selection = Selection(tuple(data.val_names), folder / BEST)
-    with _quiet(), Signals() as signals:
+    with quiet(), Signals() as signals:
         start = latest_checkpoint(folder)
         resume = ResumePoint(folder, every_s=options.save_every_s, signals=signals, start=start)
         trainer = _trainer(
@@ -315,7 +315,7 @@ def _strategy(hardware: Hardware) -> Strategy | str:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Silence Lightning's advice about workers and tips; errors and our own warnings stay."""
     names = ("pytorch_lightning", "lightning", "lightning_fabric", "lightning.pytorch", "lightning.fabric")
     before = {name: logging.getLogger(name).level for name in names}

@@ -12,7 +12,7 @@ from pytorch_lightning.loggers import Logger
 from medsetu.backbone.network import Network
 from medsetu.backbone.weights import save_weights
 from medsetu.training.candidate import best_first, metrics_of, see
-from medsetu.training.fit import BEST, StageResult, close_loggers
+from medsetu.training.fit import BEST, StageResult, close_loggers, quiet
 from medsetu.training.hardware import Hardware, forget_peak, peak_memory
 from medsetu.training.loss import prevalence_weight
 from medsetu.training.plan import StagePlan
@@ -63,8 +63,11 @@ def solve_stage(
         found.append((facts, head))
     chosen = best_first(values, monitor=plan.monitor)[0]
     network.head = found[chosen][1]
-    for logger in loggers:
-        logger.log_metrics({f"val/{side}/{key}": v for side, scores in seen.items() for key, v in metrics_of(network, scores).items()}, 0)
+    told = {f"val/{side}/{key}": value for side, scores in seen.items() for key, value in metrics_of(network, scores).items()}
+    with quiet():
+        for logger in loggers:
+            logger.log_metrics(told, 0)
+            logger.save()
     close_loggers(loggers)
     sha256 = save_weights(network, folder / BEST)
     moved = sum(parameter.numel() for parameter in network.head.parameters())
