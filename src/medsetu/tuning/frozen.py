@@ -5,7 +5,7 @@ import logging
 import warnings
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -29,7 +29,20 @@ class Frozen(Strategy):
 
     The one number that has to be chosen is chosen by the stage's monitor on its selecting side. Epochs, learning rate and averages of the
     weights have no meaning here.
+
+    Attributes:
+        statistics: Must be ``frozen``: no statistic moves.
     """
+
+    statistics: str = field(default="frozen", kw_only=True)
+
+    def __post_init__(self) -> None:
+        """Refuse statistics that would move."""
+        super().__post_init__()
+        if self.statistics != "frozen":
+            raise ConfigError(
+                what="Batch statistics cannot move where nothing is trained", where="tuning.statistics", remedy="Use statistics=frozen"
+            )
 
     def free(self, network: Network) -> None:
         """Freeze everything."""
@@ -75,6 +88,7 @@ class FrozenLogistic(Frozen):
 
     def __post_init__(self) -> None:
         """Refuse values outside their range."""
+        super().__post_init__()
         _require("strengths", self.strengths, above=0.0)
 
     def heads(self, feature: Tensor, label: Tensor, *, weight: Tensor) -> Iterator[tuple[dict[str, Any], Head]]:
@@ -111,6 +125,7 @@ class FrozenNeighbours(Frozen):
 
     def __post_init__(self) -> None:
         """Refuse values outside their range."""
+        super().__post_init__()
         _require("neighbours", self.neighbours, above=0)
 
     def heads(self, feature: Tensor, label: Tensor, *, weight: Tensor) -> Iterator[tuple[dict[str, Any], Head]]:
