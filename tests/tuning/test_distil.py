@@ -24,6 +24,14 @@ def teaching(**more):
     return network
 
 
+def taught() -> StageModule:
+    """A module as a stage makes it."""
+    teacher = Teacher(teaching(), known=("tuberculosis",), findings=PLAN.findings)
+    module = StageModule(teaching(), plan=PLAN, positive_weight=torch.ones(1), steps=3)
+    module.teacher = teacher
+    return module
+
+
 def fitted(folder: Path, plan: StagePlan = PLAN, data=None, options=OPTIONS):
     return complete_stage(teaching(), data or ToyData(), plan=plan, folder=folder, seed=0, hardware=CPU, options=options)
 
@@ -57,19 +65,18 @@ def test_nothing_shared_is_refused_before_the_first_batch(tmp_path: Path) -> Non
 
 
 def test_the_teacher_neither_moves_nor_is_kept() -> None:
-    network = teaching()
-    module = StageModule(network, plan=PLAN, positive_weight=torch.ones(1), steps=3, known=("tuberculosis",))
+    module = taught()
     plain = StageModule(teaching(), plan=replace(PLAN, distil=None), positive_weight=torch.ones(1), steps=3)
     assert list(module.state_dict()) == list(plain.state_dict())
     assert len(list(module.parameters())) == len(list(plain.parameters()))
     assert copy.deepcopy(module).teacher is module.teacher, "an average of the weights does not copy it"
-    network.train()
+    module.train()
     assert not module.teacher.network.training
     assert not any(parameter.requires_grad for parameter in module.teacher.network.parameters())
 
 
 def test_unknown_labels_are_still_distilled() -> None:
-    module = StageModule(teaching(), plan=PLAN, positive_weight=torch.ones(1), steps=3, known=("tuberculosis",))
+    module = taught()
     with torch.no_grad():
         module.network.head.bias += 2.0
     batch = {"image": torch.rand(4, 1, 16, 16), "label": torch.full((4, 1), float("nan")), "sample_id": ["a"] * 4, "domain": torch.ones(4)}

@@ -31,6 +31,7 @@ from medsetu.training.resume import AtomicCheckpointIO, RandomState, ResumePoint
 from medsetu.training.selection import Selection
 from medsetu.training.stop import Signals, StoppedError
 from medsetu.training.swa import StochasticWeightAveraging, first_averaged
+from medsetu.tuning.distil import Teacher
 
 BEST = "best.safetensors"
 _ADVICE = (  # what Lightning says of a correct run
@@ -151,15 +152,15 @@ def fit_stage(
     """
     folder.mkdir(parents=True, exist_ok=True)
     pl.seed_everything(seed, workers=False, verbose=False)
-    known = network.trained
+    teacher = None if plan.distil is None else Teacher(network, known=network.trained, findings=plan.findings)
     network.mark_trained(plan.findings)
     batches = len(data.train_dataloader())
     steps = plan.epochs * math.ceil(min(batches, options.limit_batches or batches) / plan.accumulate)
     weight = prevalence_weight(data.train_labels, limit=plan.prevalence_limit)
     other = None if plan.alignment is None else data.unlabelled
     view, groups = None if plan.pretext is None else data.view, _groups(plan, data, hardware)
-    given: dict[str, Any] = {"known": known, "other": other, "view": view, "groups": groups}
-    module = StageModule(network, plan=plan, positive_weight=weight, steps=steps, seed=seed, **given)
+    module = StageModule(network, plan=plan, positive_weight=weight, steps=steps, seed=seed, other=other, view=view, groups=groups)
+    module.teacher = teacher
     trained, total = _sizes(network)
     if options.checkpoint_gradients:
         checkpoint_blocks(network)

@@ -37,6 +37,9 @@ class Batch(TypedDict):
 class StageModule(pl.LightningModule):
     """Train one network for one stage.
 
+    Attributes:
+        teacher: Set by whoever knows which findings the starting network can teach; None for no distillation.
+
     Args:
         network: Trunk and head; changed in place.
         plan: The stage.
@@ -44,7 +47,6 @@ class StageModule(pl.LightningModule):
         steps: Optimizer steps of the whole stage. Lightning's own estimate would set up the training loader before a checkpoint is
             restored, and its place in the epoch would be lost.
         seed: Seed of mixed films, and of the penalty's own weights where the plan has an alignment.
-        known: Findings that the starting network was trained for, and can teach; read only with a distillation.
         other: Images (B', C, H, W) of the other side for the names of a training batch and the epoch; read only with an alignment.
         view: Another random view (B, C, H, W) for the names of a batch, the epoch and the number of the view; read only with a pretext.
         groups: Number of sites that ``group`` of a batch counts; read only by a loss over sites.
@@ -58,7 +60,6 @@ class StageModule(pl.LightningModule):
         positive_weight: Tensor,
         steps: int,
         seed: int = 0,
-        known: Sequence[str] = (),
         other: Callable[[Sequence[str], int], Tensor] | None = None,
         view: Callable[[Sequence[str], int, int], Tensor] | None = None,
         groups: int = 1,
@@ -75,7 +76,7 @@ class StageModule(pl.LightningModule):
         self.penalty = None if plan.alignment is None or other is None else plan.alignment.build(network.head.in_features, seed=seed)
         self.view = view
         self.task = None if plan.pretext is None else plan.pretext.build(network, seed=seed)
-        self.teacher = None if plan.distil is None else Teacher(network, known=known, findings=plan.findings)
+        self.teacher: Teacher | None = None
         plan.tuning.install(network)
         prepare_statistics(network, plan.tuning.statistics, starting_share=plan.tuning.starting_share)
         plan.tuning.free(network)
