@@ -2,6 +2,7 @@
 import dataclasses
 import logging
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -218,3 +219,11 @@ def test_views_of_a_film_differ_and_come_back(both: pd.DataFrame, plan: DataPlan
 def test_classes_cannot_be_balanced_without_labels(both: pd.DataFrame, plan: DataPlan) -> None:
     with pytest.raises(DataError, match="cannot balance classes"):
         make(both, dataclasses.replace(plan, sampler="class"), findings=()).train_dataloader()
+
+
+def test_processes_that_do_not_share_the_images_are_refused(both: pd.DataFrame, plan: DataPlan) -> None:
+    """Each would show all of them."""
+    data = make(both, plan)
+    data.trainer = SimpleNamespace(world_size=2)
+    with pytest.raises(ConfigError, match="2 processes train and the images are shared among 1"):
+        data.train_dataloader()

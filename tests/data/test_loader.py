@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import contextlib
 import hashlib
+import os
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,7 +16,7 @@ from fakes.films import Spec
 from medsetu.data.augment import Augmentation
 from medsetu.data.cache import Images, open_images
 from medsetu.data.datamodule import sources
-from medsetu.data.loader import Batch, PlainBatches, RandomBatches, ResumableLoader, Rows, normalise, plain_loader
+from medsetu.data.loader import Batch, PlainBatches, RandomBatches, ResumableLoader, Rows, _leave_orphaned, normalise, plain_loader
 from medsetu.data.pipeline import Pipeline
 from medsetu.data.sampler import EpochBatches, make_order
 
@@ -203,3 +204,12 @@ def test_lightning_advances_epochs_and_resumes_exactly(manifest: pd.DataFrame, i
         head = fit(make_loader(manifest, images, workers=workers), val, tmp_path, die_after=kill)
         tail = fit(make_loader(manifest, images, workers=workers), val, tmp_path, ckpt=tmp_path / "last.ckpt")
         assert head + tail == expected, kill
+
+
+def test_a_worker_whose_parent_is_gone_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = []
+    monkeypatch.setattr(os, "_exit", ended.append)
+    _leave_orphaned(os.getppid(), 0)
+    assert ended == []
+    _leave_orphaned(os.getppid() + 1, 0)
+    assert ended == [1]

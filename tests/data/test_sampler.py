@@ -68,6 +68,25 @@ def test_batches_cover_the_epoch_and_no_batch_holds_one_image() -> None:
     assert [len(request.rows) for request in EpochBatches(Order(0, 3), batch_size=50)] == [3]
 
 
+@pytest.mark.parametrize("parts", [2, 3])
+@pytest.mark.parametrize("count", [12, 13, 21, 25, 40])
+def test_processes_show_together_what_one_would_show(count: int, parts: int) -> None:
+    one = EpochBatches(Order(3, count), batch_size=4 * parts)
+    team = [EpochBatches(Order(3, count), batch_size=4, part=part, parts=parts) for part in range(parts)]
+    for each in (one, *team):
+        each.set_epoch(2)
+    rows = [[request.rows for request in each] for each in team]
+    assert len({len(each) for each in [*rows, *map(range, map(len, team))]}) == 1, "each has the same number of batches"
+    sizes = [[len(batch) for batch in batches] for batches in zip(*rows, strict=True)]
+    assert all(max(each) - min(each) <= 1 and min(each) >= 2 for each in sizes)
+    assert np.concatenate([np.concatenate(batches) for batches in zip(*rows, strict=True)]).tolist() == one.order.epoch(2).tolist()
+
+
+def test_too_few_images_for_all_processes_are_refused() -> None:
+    with pytest.raises(DataError, match="too few for 2 devices"):
+        EpochBatches(Order(0, 3), batch_size=4, part=0, parts=2)
+
+
 def test_the_offset_is_used_once() -> None:
     batches = EpochBatches(Order(0, 20), batch_size=5)
     whole = [request.rows.tolist() for request in batches]

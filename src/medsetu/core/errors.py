@@ -55,10 +55,11 @@ class MedsetuError(Exception):
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle by the finished sentences, so that worker processes can send errors home."""
-        return (_rebuild, (type(self), self.what, self.where, self.remedy))
+        return (rebuild, (type(self), self.what, self.where, self.remedy))
 
 
-def _rebuild(kind: type[MedsetuError], what: str, where: str, remedy: str) -> MedsetuError:
+def rebuild(kind: type[MedsetuError], what: str, where: str, remedy: str) -> MedsetuError:
+    """Make an error from its finished sentences, as it was in another process."""
     error = kind.__new__(kind)
     MedsetuError.__init__(error, what=what, where=where, remedy=remedy)
     return error

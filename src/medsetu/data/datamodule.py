@@ -65,7 +65,7 @@ class StageDataModule(LightningDataModule):
         self.findings = tuple(findings)
         self.spec = spec
         self.plan = plan
-        self.batch_size = train_on.batch_size
+        self.train_on = train_on
         self.seed = seed
         split = manifest["sample_id"].map(assignment)
         self.train_rows = self._labelled(manifest[split == "train"], train_on)
@@ -113,8 +113,12 @@ class StageDataModule(LightningDataModule):
 
     def train_dataloader(self) -> ResumableLoader:
         """Load the training rows, shuffled and changed at random as a function of (seed, epoch, sample)."""
-        if self.trainer is not None and self.trainer.world_size > 1:
-            raise ConfigError(what="One run trains on one device", where="Trainer with several processes", remedy="Set trainer.devices=1")
+        if self.trainer is not None and self.trainer.world_size != self.train_on.parts:
+            raise ConfigError(
+                what=f"{self.trainer.world_size} processes train and the images are shared among {self.train_on.parts}",
+                where="trainer.devices",
+                remedy="Give the number of processes as TrainOn.parts",
+            )
         rows = np.arange(len(self.train_rows), dtype=np.int64)
         dataset = RandomBatches(
             self._opened().subset(rows),
@@ -124,7 +128,7 @@ class StageDataModule(LightningDataModule):
             seed=self.seed,
         )
         order = make_order(self.plan.sampler, self.train_rows, findings=self.findings, seed=self.seed)
-        batches = EpochBatches(order, batch_size=self.batch_size)
+        batches = EpochBatches(order, batch_size=self.train_on.batch_size, part=self.train_on.part, parts=self.train_on.parts)
         return ResumableLoader(dataset, batches, workers=self.plan.workers, pin_memory=self.plan.pin_memory)
 
     def plain_train_dataloader(self) -> DataLoader[Batch]:

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Batches from prepared images, and a training loader that resumes in the middle of an epoch."""
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NotRequired, TypedDict
 
 import numpy as np
@@ -188,8 +190,15 @@ def _loader_options(*, workers: int, pin_memory: bool) -> dict[str, Any]:
         "num_workers": workers,
         "pin_memory": pin_memory,
         "collate_fn": _as_it_is,
+        "worker_init_fn": partial(_leave_orphaned, os.getpid()),
         "generator": torch.Generator(),  # else each iteration takes a number from the global generator
     }
+
+
+def _leave_orphaned(parent: int, worker: int) -> None:
+    """End a worker whose training process was killed before torch's own watch over it began: it would wait for ever."""
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 def _as_it_is(batch: Batch) -> Batch:

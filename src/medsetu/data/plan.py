@@ -77,14 +77,18 @@ class TrainOn:
     Attributes:
         side: ``global``, ``local`` or ``external``.
         releases: Names of releases; empty means all of that side.
-        batch_size: Training images per batch, at least 1.
+        batch_size: Training images per batch and device, at least 1.
         meet: Side whose training images are shown beside them without labels; "" for none.
+        part: Number of this process among those that train together, from 0.
+        parts: How many they are.
     """
 
     side: str
     releases: Sequence[str] = ()
     batch_size: int = 32
     meet: str = ""
+    part: int = 0
+    parts: int = 1
 
     def __post_init__(self) -> None:
         if self.batch_size < 1:

@@ -82,14 +82,29 @@ class EpochBatches(Sampler[Request]):
     ``epoch`` and ``offset`` say where the next iteration begins; ``done`` counts the batches handed out in the epoch. Lightning calls
     ``set_epoch`` before each epoch; a plain loop need not, because a finished epoch moves on by itself.
 
+    Where several processes train together, each takes its part of every batch: all have the same number of batches, their parts differ by
+    at most one image, and together they show the epoch that one process would show.
+
     Args:
         order: Order of the images.
-        batch_size: Images per batch; a last batch of one image joins the batch before it, as batch normalisation needs two.
+        batch_size: Images per batch and process; a last batch with fewer than two images for each joins the batch before it, as batch
+            normalisation needs two.
+        part: Number of this process, from 0.
+        parts: How many processes train together.
+
+    Raises:
+        DataError: There are too few images for all processes.
     """
 
-    def __init__(self, order: Order, *, batch_size: int) -> None:
+    def __init__(self, order: Order, *, batch_size: int, part: int = 0, parts: int = 1) -> None:
         self.order = order
         self.batch_size = batch_size
+        self.part, self.parts = part, parts
+        self._least = parts * min(2, batch_size)
+        if parts > 1 and len(order) < self._least:
+            raise DataError(
+                what=f"{len(order)} training images are too few for {parts} devices", where="trainer.devices", remedy="Use fewer devices"
+            )
         self.epoch = 0
         self.offset = 0
         self.done = 0
@@ -112,12 +127,13 @@ class EpochBatches(Sampler[Request]):
         repeats = pd.Series(rows).groupby(rows).cumcount().to_numpy().astype(np.int64)
         cuts = self._cuts()
         for start, stop in zip(cuts[first:-1], cuts[first + 1 :], strict=True):
-            yield Request(self.epoch, rows[start:stop], repeats[start:stop])
+            own = slice(*(start + (stop - start) * edge // self.parts for edge in (self.part, self.part + 1)))
+            yield Request(self.epoch, rows[own], repeats[own])
 
     def _cuts(self) -> list[int]:
         count = len(self.order)
-        cuts = [*range(0, count, self.batch_size), count]
-        if len(cuts) > 2 and cuts[-1] - cuts[-2] == 1 < self.batch_size:
+        cuts = [*range(0, count, self.batch_size * self.parts), count]
+        if len(cuts) > 2 and cuts[-1] - cuts[-2] < self._least:
             del cuts[-2]
         return cuts
 

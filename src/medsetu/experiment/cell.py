@@ -47,7 +47,7 @@ def run_cell(recipe: Recipe, prepared: Prepared, cell: Cell) -> RunFolder:
         LeakageError: A patient stands on two sides.
         MedsetuError: Whatever a stage refuses.
     """
-    hardware = detect(accelerator=recipe.trainer.accelerator, precision=recipe.trainer.precision)
+    hardware = detect(accelerator=recipe.trainer.accelerator, precision=recipe.trainer.precision, devices=recipe.trainer.devices)
     assignment = thinned_assignment(recipe, prepared, cell)
     check_overlap(prepared.manifest, assignment)
     record: StageRecord | None = None
@@ -176,6 +176,6 @@ def provenance(recipe: Recipe, prepared: Prepared, cell: Cell, *, records: Seque
         "manifest": prepared.fingerprint,
         "labels_spent": spent,
         "stages": [{"name": record.name, "key": record.key, **record.facts} for record in records],
-        "hardware": {"accelerator": hardware.accelerator, "precision": hardware.precision, "threads": torch.get_num_threads()} | machine(),
+        "hardware": vars(hardware) | {"threads": torch.get_num_threads()} | machine(),
         **environment(),
     }

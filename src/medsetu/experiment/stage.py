@@ -1,11 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The store of stages: each is trained once, under a key of everything that could change it, and reused by every arm that needs it."""
 
-import fcntl
 import json
 import logging
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,13 +19,14 @@ from medsetu.core.errors import ConfigError
 from medsetu.core.run import content_key, sha256_file, write_json
 from medsetu.data.datamodule import StageDataModule
 from medsetu.data.plan import DataPlan, TrainOn
+from medsetu.experiment.team import Job, only_one, train_together
 from medsetu.experiment.weight_card import write_card
 from medsetu.recipe.instantiate import build
 from medsetu.recipe.plan import DATA_SPEED
 from medsetu.recipe.recipe import Recipe
 from medsetu.training.finish import complete_stage
 from medsetu.training.fit import BEST, StageResult
-from medsetu.training.hardware import Hardware
+from medsetu.training.hardware import Hardware, process_rank
 from medsetu.training.plan import StagePlan
 
 log = logging.getLogger(__name__)
@@ -94,6 +93,87 @@ def stage_parts(
     }
 
 
+@dataclass(frozen=True)
+class Stage:
+    """A stage that is ready to be trained, put together alike in every process that trains it.
+
+    Attributes:
+        plan: What it does.
+        network: The network it starts from.
+        data: Its batches; in one of several processes, the part of this one.
+        parts: Everything that could change its weights.
+        name: Name in the recipe.
+        folder: Where its weights go.
+        seed: Seed of the run.
+        hardware: Accelerator, precision and devices.
+    """
+
+    plan: StagePlan
+    network: Network
+    data: StageDataModule
+    parts: Mapping[str, Any]
+    name: str
+    folder: Path
+    seed: int
+    hardware: Hardware
+
+    @property
+    def key(self) -> str:
+        """16 hexadecimal digits; equal keys mean equal weights on equal hardware."""
+        return content_key(self.parts)
+
+    def fit(self, recipe: Recipe) -> StageResult:
+        """Train in this process, or go on where a killed one stopped."""
+        return complete_stage(
+            self.network,
+            self.data,
+            plan=self.plan,
+            folder=self.folder,
+            seed=self.seed,
+            hardware=self.hardware,
+            options=recipe.trainer,
+            loggers=_loggers(recipe, self.folder, name=f"{self.name}-{self.key[:8]}"),
+        )
+
+
+def put_together(
+    recipe: Recipe,
+    name: str,
+    *,
+    manifest: pd.DataFrame,
+    assignment: "pd.Series[str]",
+    seed: int,
+    previous: StageRecord | None,
+    hardware: Hardware,
+) -> Stage:
+    """Build network and data of a stage and find its key; arguments as in ``run_stage``."""
+    plan: StagePlan = recipe.stages[name]
+    network = starting_network(recipe, plan, seed=seed, previous=previous)
+    data = StageDataModule(
+        manifest,
+        assignment,
+        findings=plan.findings,
+        train_on=TrainOn(
+            plan.side,
+            plan.releases,
+            plan.batch_size,
+            meet="" if plan.alignment is None else plan.alignment.side,
+            part=process_rank() or 0,
+            parts=hardware.devices,
+        ),
+        watch={side: TrainOn(side, plan.releases if side == plan.side else ()) for side in plan.sides_watched},
+        spec=network.spec,
+        plan=_data_plan(recipe, plan),
+        seed=seed,
+    )
+    rows, weights = _rows(data, plan, assignment), network.weights.sha256
+    parts = stage_parts(recipe, name, rows=rows, seed=seed, weights=weights, previous=previous, hardware=hardware)
+    met = sorted({*map(str, data.train_rows["release"]), *map(str, data.met_rows["release"])})
+    network.weights = replace(network.weights, trained_on=tuple(dict.fromkeys([*network.weights.trained_on, *met])))
+    folder = recipe.paths["runs"] / "stages" / f"{name}-{content_key(parts)}"
+    return Stage(plan, network, data, parts, name, folder, seed, hardware)
+
+
 def run_stage(  # one seam between recipe, data and training
     recipe: Recipe,
     name: str,
@@ -113,50 +193,28 @@ def run_stage(  # one seam between recipe, data and training
         assignment: sample_id -> split, for this cell.
         seed: Seed of the run.
         previous: Stage whose weights it starts from; the backbone's own weights when None.
-        hardware: Accelerator and precision.
+        hardware: Accelerator and precision; with several devices one process is started for each.
 
     Returns:
         The finished stage.
     """
-    plan: StagePlan = recipe.stages[name]
-    network = starting_network(recipe, plan, seed=seed, previous=previous)
-    data = StageDataModule(
-        manifest,
-        assignment,
-        findings=plan.findings,
-        train_on=TrainOn(plan.side, plan.releases, plan.batch_size, meet="" if plan.alignment is None else plan.alignment.side),
-        watch={side: TrainOn(side, plan.releases if side == plan.side else ()) for side in plan.sides_watched},
-        spec=network.spec,
-        plan=_data_plan(recipe, plan),
-        seed=seed,
-    )
-    rows, weights = _rows(data, plan, assignment), network.weights.sha256
-    parts = stage_parts(recipe, name, rows=rows, seed=seed, weights=weights, previous=previous, hardware=hardware)
-    key = content_key(parts)
-    met = sorted({*map(str, data.train_rows["release"]), *map(str, data.met_rows["release"])})
-    network.weights = replace(network.weights, trained_on=tuple(dict.fromkeys([*network.weights.trained_on, *met])))
-    folder = recipe.paths["runs"] / "stages" / f"{name}-{key}"
-    with _only_one(folder):
-        done = _finished(folder)
+    stage = put_together(recipe, name, manifest=manifest, assignment=assignment, seed=seed, previous=previous, hardware=hardware)
+    with only_one(stage.folder / ".lock"):
+        done = _finished(stage.folder)
         if done is None:
-            log.info("Training stage %s (%d training images, seed %d)", name, len(data.train_labels), seed)
-            result = complete_stage(
-                network,
-                data,
-                plan=plan,
-                folder=folder,
-                seed=seed,
-                hardware=hardware,
-                options=recipe.trainer,
-                loggers=_loggers(recipe, folder, name=f"{name}-{key[:8]}"),
-            )
-            done = _record(folder, plan, result, data=data, hardware=hardware, previous=previous)
-            done = _described(recipe, StageRecord(name, key, folder, tuple(plan.findings), done), seed=seed)
+            log.info("Training stage %s (%d training images, seed %d)", name, len(stage.data.train_labels), seed)
+            if hardware.devices == 1:
+                result = stage.fit(recipe)
+            else:
+                before = None if previous is None else {**asdict(previous), "folder": str(previous.folder)}
+                job = Job(recipe.raw, name, key=stage.key, seed=seed, previous=before, hardware=asdict(hardware))
+                result = train_together(job, stage.folder, manifest=manifest, assignment=assignment)
+            done = _record(stage.folder, stage.plan, result, data=stage.data, hardware=hardware, previous=previous)
+            done = _described(recipe, StageRecord(name, stage.key, stage.folder, tuple(stage.plan.findings), done), seed=seed)
         else:
             log.info("Stage %s is finished already and is reused", name)
-    return StageRecord(
-        name, key, folder, tuple(plan.findings), {**done, "parts": {part: content_key(value) for part, value in parts.items()}}
-    )
+    facts = {**done, "parts": {part: content_key(value) for part, value in stage.parts.items()}}
+    return StageRecord(name, stage.key, stage.folder, tuple(stage.plan.findings), facts)
 
 
 def _described(recipe: Recipe, record: StageRecord, *, seed: int) -> dict[str, Any]:
@@ -229,10 +287,10 @@ def trained_network(recipe: Recipe, record: StageRecord, *, seed: int) -> Networ
 
 
 def _loggers(recipe: Recipe, folder: Path, *, name: str) -> list[Logger]:
-    """Build the loggers of a stage; each gets the stage's folder, and a name where it knows one."""
+    """Build the loggers of a stage; each gets the stage's folder, and where it knows one a name, under which a resumed run goes on."""
     built = []
     for kind, node in recipe.logger.items():
-        extra = {"save_dir": str(folder)} | ({"name": name} if "wandb" in kind else {})
+        extra = {"save_dir": str(folder)} | ({"name": name, "id": name} if "wandb" in kind else {})
         built.append(build({**node, **extra}, where=f"logger.{kind}"))
     return built
 
@@ -272,15 +330,3 @@ def _record(
         "hardware": asdict(hardware),
         "previous": None if previous is None else previous.key,
     }
-
-
-@contextmanager
-def _only_one(folder: Path) -> Iterator[None]:
-    """Let one process at a time train a stage; the others wait and find it finished."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        try:
-            yield
-        finally:
-            fcntl.flock(handle, fcntl.LOCK_UN)

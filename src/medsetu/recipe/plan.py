@@ -20,7 +20,7 @@ from medsetu.shift.power import detection_power, noninferiority_power, sample_si
 HYPOTHESES = ("non-inferiority", "difference")
 _DECIDING = ("question", "split_seed", "manifest", "backbone", "stages", "evaluation")  # parts of a recipe that decide a result
 DATA_SPEED = ("cache", "workers", "build_workers", "eval_batch_size", "memory_limit_gib", "pin_memory", "progress")
-_TRAINER = ("deterministic", "limit_batches", "compile", "extra")
+_TRAINER = ("devices", "deterministic", "limit_batches", "compile", "extra")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -98,6 +98,9 @@ class TrainerOptions:
     Attributes:
         accelerator: ``auto``, ``cpu``, ``gpu`` or ``mps``.
         precision: ``auto``, ``bf16``, ``fp16`` or ``fp32``.
+        devices: GPUs, or processes on a CPU, that train a stage together. Each takes ``batch_size`` images per step, so an update sees
+            ``batch_size * accumulate * devices`` of them; learning rates are not scaled. Batch normalisation uses the images of its own
+            device, and its running statistics are those of the first; ``extra={sync_batchnorm: true}`` pools them, on GPUs.
         deterministic: Refuse operations without a deterministic form.
         save_every_s: Seconds between resume points.
         limit_batches: Batches per epoch, for a smoke test; 0 means all.
@@ -109,6 +112,7 @@ class TrainerOptions:
 
     accelerator: str = "auto"
     precision: str = "auto"
+    devices: int = 1
     deterministic: bool = True
     save_every_s: float = 60.0
     limit_batches: int = 0
@@ -187,7 +191,7 @@ def fit_stage(
     seconds = time.perf_counter() - began
     images = len(data.train_labels) * trainer.current_epoch if start is None else float("nan")
     if trainer.is_global_zero:
-        resume.clear()
+        resume.clear(selection.path)
         selection.require_kept()
     return StageResult(
         weights=selection.path,

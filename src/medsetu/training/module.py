@@ -122,7 +122,7 @@ class StageModule(pl.LightningModule):
             loss = self._taught_loss(batch) if self.penalty is None else self._aligned_loss(batch)
         if self.pull is not None:
             loss = loss + self.pull()
-        self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=len(batch["label"]))
+        self.log("train/loss", loss, on_step=False, on_epoch=True, sync_dist=True, batch_size=len(batch["label"]))
         return loss
 
     def _taught_loss(self, batch: Batch) -> Tensor:
@@ -162,7 +162,7 @@ class StageModule(pl.LightningModule):
         own = self.network.features(_channels_last(batch["image"]))
         met = self.network.features(_channels_last(self.other(batch["sample_id"], self.current_epoch).to(own.device)))
         penalty: Tensor = self.penalty(own, met, progress=min(1.0, self.global_step / max(1, self.steps)))
-        self.log("train/alignment", penalty, on_step=False, on_epoch=True, batch_size=len(own))
+        self.log("train/alignment", penalty, on_step=False, on_epoch=True, sync_dist=True, batch_size=len(own))
         return self._loss(self.network.head(own), batch) + self.plan.alignment.weight * penalty
 
     def _pretext_loss(self, batch: Batch, *, first: Tensor | None) -> Tensor:

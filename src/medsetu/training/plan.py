@@ -34,7 +34,7 @@ class StagePlan:
         lr: Peak learning rate of the trunk.
         weight_decay: AdamW decay of weights (never of norms and biases).
         warmup: Share of all steps spent warming up, in [0, 1].
-        batch_size: Images per step and device.
+        batch_size: Images per step and device; an update sees ``batch_size * accumulate * trainer.devices`` of them.
         accumulate: Steps whose gradients are summed before one update.
         clip: Norm at which gradients are clipped; 0 switches clipping off.
         ema: Decay of the exponential moving average of the weights per update; 0 switches it off.

@@ -152,11 +152,18 @@ class ResumePoint(pl.Callback):
                 mark(self.folder, number=wish, epoch=trainer.current_epoch, step=trainer.global_step)
             raise StoppedError(wish)
 
-    def clear(self) -> None:
-        """Remove the resume files of a finished stage, and nothing else."""
+    def clear(self, *kept: Path) -> None:
+        """Remove the resume files of a finished stage, what kills in a save have left of them, and nothing else.
+
+        Args:
+            kept: Files of the stage that stay, of which kills may have left parts too.
+        """
         for name in _NAMES:
             AtomicCheckpointIO().remove_checkpoint(self.folder / name)
         (self.folder / MARKER).unlink(missing_ok=True)
+        for name in (*_NAMES, MARKER, *(path.name for path in kept)):
+            for part in self.folder.glob(f".{name}.*tmp"):
+                part.unlink(missing_ok=True)
 
 
 def _largest(trainer: pl.Trainer, wish: int) -> int:

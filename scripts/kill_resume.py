@@ -1,0 +1,343 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Does a killed run end with the weights of the run that was left alone? Real processes, SIGKILL, every strategy of configs/tuning.
+
+python scripts/kill_resume.py --kills 4
+Each configuration is trained once without a disturbance; then it is killed again and again, at a random time or at a random system call
+inside a save, started again each time, and at last left to finish. Compared are the chosen weights and the last ones, bit by bit.
+"""
+
+import argparse
+import hashlib
+import os
+import random
+import signal
+import socket
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+from PIL import Image
+from torch import Tensor, nn
+from torch.nn import functional
+
+from medsetu.backbone.network import Network
+from medsetu.backbone.zoo import TimmBackbone
+from medsetu.core.place import config_folder
+from medsetu.core.run import sha256_file
+from medsetu.data.augment import Augmentation
+from medsetu.data.datamodule import StageDataModule
+from medsetu.data.plan import DataPlan, TrainOn
+from medsetu.recipe.instantiate import build
+from medsetu.training.fit import TrainerOptions, fit_stage
+from medsetu.training.hardware import Hardware, process_rank
+from medsetu.training.plan import StagePlan
+from medsetu.tuning.strategy import Strategy
+
+SIZE, TRAIN, VAL = 32, 44, 12  # pixels, films
+FINDING = "tuberculosis"
+_WAIT_S = 120.0
+
+
+@dataclass(frozen=True)
+class Case:
+    """One configuration that is killed.
+
+    Attributes:
+        strategy: Name of a file in configs/tuning.
+        workers: Loader processes.
+        ema: Decay of the averaged weights; 0 is off.
+        accumulate: Batches per update.
+        processes: Devices that train together.
+    """
+
+    strategy: str
+    workers: int = 0
+    ema: float = 0.0
+    accumulate: int = 1
+    processes: int = 1
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a case.
+
+    Attributes:
+        kills: Attempts that were killed.
+        in_save: Of those, killed at a system call of a save.
+        resumes: Attempts that found a resume file.
+        differs: Whether a weight differs in the end.
+    """
+
+    kills: int
+    in_save: int
+    resumes: int
+    differs: bool
+
+
+def cases(names: Sequence[str]) -> list[Case]:
+    """Every strategy alone, with workers, averaging and accumulation in turn, and every strategy in two processes."""
+    single = [
+        Case(name, workers=2 * (number % 2), ema=0.9 * (number % 3 == 1), accumulate=1 + 2 * (number // 2 % 2))
+        for number, name in enumerate(names)
+    ]
+    every = [Case("full", workers=workers, ema=ema, accumulate=3) for workers in (0, 2) for ema in (0.0, 0.9)]
+    pairs = [
+        Case(name, ema=0.9 * (number % 2), accumulate=1 + 2 * (number // 2 % 2), processes=2, workers=2 * (number % 5 == 4))
+        for number, name in enumerate(names)
+    ]
+    return [*every, *single, *pairs]
+
+
+def strategies() -> list[str]:
+    """Names of configs/tuning."""
+    return sorted(path.stem for path in (config_folder() / "tuning").glob("*.yaml"))
+
+
+def strategy(name: str) -> Strategy:
+    """Build a strategy as a recipe would."""
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+        config = compose("train", [f"tuning@stages.finetune.tuning={name}"])
+    found: Strategy = build(OmegaConf.to_container(config.stages.finetune.tuning, resolve=True), where=name)
+    return found
+
+
+def films(folder: Path) -> pd.DataFrame:
+    """Draw films whose class is a bright corner, with the facts that a data module reads."""
+    generator = np.random.default_rng(0)
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = []
+    for number in range(TRAIN + VAL):
+        pixels = generator.integers(0, 130, (SIZE, SIZE)).astype(np.uint8)
+        pixels[: SIZE // 3, : SIZE // 3] += 100 * (number % 2)
+        path = folder / f"{number:03d}.png"
+        Image.fromarray(pixels).save(path)
+        names = {"sample_id": f"toy/{number}", "patient_id": f"p{number}", "release": "toy", "domain": "local", "site": "toy"}
+        place = {"root": str(folder), "path": path.name, "sha256": sha256_file(path)}
+        rows.append({**names, **place, FINDING: float(number % 2)})
+    return pd.DataFrame(rows)
+
+
+def network() -> Network:
+    """A tiny network with batch normalisation and, in training, dropout."""
+    made = TimmBackbone("test_resnet", size=SIZE).build((FINDING,), seed=0)
+    first = next(module for module in made.trunk.modules() if isinstance(module, nn.Conv2d))
+    first.register_forward_hook(_drop)
+    return made
+
+
+def _drop(module: nn.Module, _: object, output: Tensor) -> Tensor:
+    return functional.dropout(output, 0.2, training=module.training)
+
+
+def train(case: Case, moves: Strategy, manifest: pd.DataFrame, folder: Path) -> None:
+    """Train or continue a case in this process, and leave the hash of all weights."""
+    torch.set_num_threads(1)
+    plan = StagePlan(
+        side="local",
+        findings=(FINDING,),
+        tuning=moves,
+        epochs=4,
+        lr=3e-3,
+        batch_size=8 // case.processes,
+        ema=case.ema,
+        accumulate=case.accumulate,
+    )
+    split = pd.Series(["train"] * TRAIN + ["val"] * VAL, index=pd.Index(manifest["sample_id"]))
+    made = network()
+    data = StageDataModule(
+        manifest,
+        split,
+        findings=plan.findings,
+        train_on=TrainOn("local", batch_size=plan.batch_size, part=process_rank() or 0, parts=case.processes),
+        watch={"local": TrainOn("local")},
+        spec=made.spec,
+        plan=DataPlan(folder.parent / "cache", workers=case.workers, build_workers=0, progress=False, augment=Augmentation()),
+        seed=0,
+    )
+    hardware = Hardware("cpu", "32-true", case.processes)
+    options = TrainerOptions(progress=False, save_every_s=0.0)
+    result = fit_stage(made, data, plan=plan, folder=folder, seed=0, hardware=hardware, options=options)
+    if not process_rank():
+        last = hashlib.sha256(b"".join(tensor.numpy().tobytes() for tensor in made.state_dict().values())).hexdigest()
+        (folder / "hashes").write_text(f"{result.sha256} {last}")
+
+
+def start(work: Callable[[], None], *, processes: int = 1) -> list[int]:
+    """Fork processes that do the same work; each knows its rank when there are several.
+
+    Returns:
+        Their ids.
+    """
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    sys.stdout.flush()
+    return [_fork(work, rank, processes, port=port) for rank in range(processes)]
+
+
+def _fork(work: Callable[[], None], rank: int, processes: int, *, port: int) -> int:
+    child = os.fork()
+    if child:
+        return child
+    code = 1
+    try:
+        if processes > 1:
+            place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "GLOO_SOCKET_IFNAME": "lo"}
+            os.environ.update(place | {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(processes)})
+        work()
+        code = 0
+    except SystemExit as left:
+        code = int(left.code or 0)
+    except BaseException:  # noqa: BLE001 - a forked process must not go on as a second one of this script
+        traceback.print_exc()
+    finally:
+        os._exit(code)
+
+
+def wait(children: Iterable[int], *, until: float = float("inf")) -> list[int | None]:
+    """Wait for processes, at most until a moment of the monotonic clock; when one fails the others are killed.
+
+    Returns:
+        Exit codes, negative for a signal; None for one that still runs.
+    """
+    codes: dict[int, int | None] = dict.fromkeys(children)
+    while None in codes.values() and time.monotonic() < until:
+        for child in [child for child, code in codes.items() if code is None]:
+            done, status = os.waitpid(child, os.WNOHANG)
+            if done:
+                codes[child] = os.waitstatus_to_exitcode(status)
+        if any(codes.values()):
+            for child in [child for child, code in codes.items() if code is None]:
+                os.kill(child, signal.SIGKILL)
+        time.sleep(0.002)
+    return list(codes.values())
+
+
+def die_in_save(number: int) -> None:
+    """Let this process kill itself at a system call that makes a file safe: before it, or after it."""
+    left = [number]
+
+    def mortal(call: Callable[..., None]) -> Callable[..., None]:
+        def called(*args: object) -> None:
+            for moment in (0, 1):
+                left[0] -= 1
+                if left[0] < 0:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                if moment == 0:
+                    call(*args)
+
+        return called
+
+    os.fsync, os.replace = mortal(os.fsync), mortal(os.replace)
+
+
+def torment(case: Case, moves: Strategy, folder: Path, *, kills: int, chance: random.Random) -> Outcome:
+    """Train a case undisturbed, then kill and continue it until it has died often enough, and compare.
+
+    Args:
+        case: The configuration.
+        moves: Its strategy.
+        folder: An empty folder.
+        kills: How often it is killed; a run that finishes before its time comes is begun anew.
+        chance: Source of the moments.
+
+    Returns:
+        What became of it.
+
+    Raises:
+        RuntimeError: A run failed by itself.
+    """
+    manifest = films(folder / "films")
+    began = time.monotonic()
+    _finish(case, moves, manifest, folder / "whole")
+    whole, lasts = (folder / "whole" / "hashes").read_text(), time.monotonic() - began
+    died = in_save = resumes = rounds = 0
+    same = True
+    while died < kills:
+        rounds += 1
+        place = folder / f"cut-{rounds}"
+        while died < kills and not (place / "hashes").is_file():
+            resumes += any(place.glob("resume-?.ckpt"))
+            aimed = chance.random() < 0.5
+            if _kill(case, moves, manifest, place, moment=chance.randrange(60) if aimed else None, after=chance.uniform(0.2, 0.9) * lasts):
+                died, in_save = died + 1, in_save + aimed
+        if not (place / "hashes").is_file():
+            resumes += any(place.glob("resume-?.ckpt"))
+            _finish(case, moves, manifest, place)
+        left = {path.name for path in place.iterdir()} - {"best.safetensors", "best.safetensors.sha256", "hashes"}
+        if left:
+            message = f"{case} left {sorted(left)}"
+            raise RuntimeError(message)
+        same = same and (place / "hashes").read_text() == whole and sha256_file(place / "best.safetensors") == whole.split()[0]
+    return Outcome(died, in_save, resumes, not same)
+
+
+def _finish(case: Case, moves: Strategy, manifest: pd.DataFrame, place: Path) -> None:
+    place.mkdir(exist_ok=True)
+    children = start(lambda: train(case, moves, manifest, place), processes=case.processes)
+    codes = wait(children, until=time.monotonic() + _WAIT_S)
+    if any(code != 0 for code in codes):
+        for child in children:
+            os.kill(child, signal.SIGKILL)
+        message = f"{case} ended with {codes}"
+        raise RuntimeError(message)
+
+
+def _kill(case: Case, moves: Strategy, manifest: pd.DataFrame, place: Path, *, moment: int | None, after: float) -> bool:
+    """Start or continue a case and kill it: all its processes after some seconds, or the first in a save; False when it finished before."""
+    place.mkdir(exist_ok=True)
+
+    def work() -> None:
+        if moment is not None and not process_rank():
+            die_in_save(moment)
+        train(case, moves, manifest, place)
+
+    children = start(work, processes=case.processes)
+    codes = wait(children, until=time.monotonic() + (after if moment is None else _WAIT_S))
+    for child in [child for child, code in zip(children, codes, strict=True) if code is None]:
+        os.kill(child, signal.SIGKILL)
+    codes = [code if code is not None else wait([child])[0] for child, code in zip(children, codes, strict=True)]
+    if all(code == 0 for code in codes):
+        return False
+    if -signal.SIGKILL not in codes:
+        message = f"{case} ended with {codes}"
+        raise RuntimeError(message)
+    return True
+
+
+def main() -> None:
+    """Run every case and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=4, help="kills per configuration")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", nargs="*", help="strategies; all of configs/tuning when left out")
+    chosen = parser.parse_args()
+    chance, began = random.Random(chosen.seed), time.monotonic()  # noqa: S311 - no secret
+    names = chosen.only or strategies()
+    built = {name: strategy(name) for name in {*names, "full"}}
+    total = []
+    print("| strategy | workers | EMA | accumulate | processes | kills | of them in a save | resumes | differing |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+    for case in cases(names):
+        with tempfile.TemporaryDirectory() as folder:
+            found = torment(case, built[case.strategy], Path(folder), kills=chosen.kills, chance=chance)
+        total.append(found)
+        settings = f"{case.strategy} | {case.workers} | {case.ema:g} | {case.accumulate} | {case.processes}"
+        print(f"| {settings} | {found.kills} | {found.in_save} | {found.resumes} | {int(found.differs)} |", flush=True)
+    sums = [sum(getattr(found, name) for found in total) for name in ("kills", "in_save", "resumes", "differs")]
+    print(f"| all | | | | | {' | '.join(map(str, sums))} |")
+    print(f"\n{len(total)} configurations, {time.monotonic() - began:.0f} s")
+    raise SystemExit(bool(sums[-1]))
+
+
+if __name__ == "__main__":
+    main()
