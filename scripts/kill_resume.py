@@ -42,7 +42,7 @@ from medsetu.training.hardware import Hardware, process_rank
 from medsetu.training.plan import StagePlan
 from medsetu.tuning.strategy import Strategy
 
-SIZE, TRAIN, VAL = 32, 44, 12  # pixels, films
+SIZE, TRAIN, VAL = 32, 28, 8  # pixels, films
 FINDING = "tuberculosis"
 _WAIT_S = 120.0
 
@@ -94,7 +94,7 @@ def cases(names: Sequence[str]) -> list[Case]:
         Case(name, ema=0.9 * (number % 2), accumulate=1 + 2 * (number // 2 % 2), processes=2, workers=2 * (number % 5 == 4))
         for number, name in enumerate(names)
     ]
-    return [*every, *single, *pairs]
+    return [*single, *every, *pairs]
 
 
 def strategies() -> list[str]:
@@ -268,7 +268,7 @@ def torment(case: Case, moves: Strategy, folder: Path, *, kills: int, chance: ra
         while died < kills and not (place / "hashes").is_file():
             resumes += any(place.glob("resume-?.ckpt"))
             aimed = chance.random() < 0.5
-            if _kill(case, moves, manifest, place, moment=chance.randrange(60) if aimed else None, after=chance.uniform(0.2, 0.9) * lasts):
+            if _kill(case, moves, manifest, place, moment=chance.randrange(100) if aimed else None, after=chance.uniform(0.2, 0.9) * lasts):
                 died, in_save = died + 1, in_save + aimed
         if not (place / "hashes").is_file():
             resumes += any(place.glob("resume-?.ckpt"))
