@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from medsetu.core.errors import ConfigError
 
 SCORE_KINDS = ("raw", "calibrated", "rescaled")
+VIEWS = ("flip", "up", "down", "left", "right")
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class EvaluationPlan:
         stratified: Resample patients with and without a positive image apart.
         seed: Seed of the resamples.
         score_kind: What the scores are: raw, calibrated or rescaled (an operating point moved to 0.5).
+        views: Test-time augmentation: further views (``VIEWS``) of each film whose probabilities are averaged with its own; empty for none.
     """
 
     primary: str
@@ -52,6 +54,7 @@ class EvaluationPlan:
     stratified: bool = False
     seed: int = 0
     score_kind: str = "raw"
+    views: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         """Refuse values outside their range before anything is computed."""
@@ -71,6 +74,8 @@ class EvaluationPlan:
         _within("seed", [self.seed], low=0, high=2**63)
         if list(self.age_bands) != sorted(set(self.age_bands)):
             _refuse("age_bands", self.age_bands, "Give ascending, different ages")
+        if not set(self.views) <= set(VIEWS) or len(set(self.views)) < len(self.views):
+            _refuse("views", self.views, f"Give different ones of {', '.join(VIEWS)}")
         if self.score_kind not in SCORE_KINDS:
             raise ConfigError(
                 what=f"The score kind '{self.score_kind}' is unknown",

@@ -56,7 +56,7 @@ def run_cell(recipe: Recipe, prepared: Prepared, cell: Cell) -> RunFolder:
         seed = cell.training_seed if recipe.stages[name].side == LOCAL else cell.seed
         record = run_stage(recipe, name, manifest=prepared.manifest, assignment=assignment, seed=seed, previous=record, hardware=hardware)
         records.append(record)
-    key = content_key([record.key for record in records] + [prepared.fingerprint], length=8)
+    key = content_key([record.key for record in records] + [prepared.fingerprint, *recipe.evaluation.views], length=8)
     place = recipe.paths["runs"] / recipe.name
     run = RunFolder((place / CURVE if cell.is_thinned else place) / f"{cell.name}-{key}")
     if _is_done(run):
@@ -129,7 +129,7 @@ def score_rows(
     """
     network.require_trained(network.findings)
     loader = prediction_loader(rows, findings=network.findings, spec=network.spec, plan=recipe.data)
-    scores = predict(network, loader, device=device)
+    scores = predict(network, loader, device=device, views=recipe.evaluation.views)
     rows = mark_seen(rows, recipe)
     return to_predictions(scores, rows, findings=network.findings, cell=cell, run=run), scores
 
@@ -174,6 +174,7 @@ def provenance(recipe: Recipe, prepared: Prepared, cell: Cell, *, records: Seque
         "recipe": recipe.name,
         **cell.identity,
         "manifest": prepared.fingerprint,
+        "views": list(recipe.evaluation.views),
         "labels_spent": spent,
         "stages": [{"name": record.name, "key": record.key, **record.facts} for record in records],
         "hardware": vars(hardware) | {"threads": torch.get_num_threads()} | machine(),

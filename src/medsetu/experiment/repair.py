@@ -98,7 +98,8 @@ def _repaired(
         seen = rows[(rows["domain"] == GLOBAL) & (rows["split"] == "val")]
         step = repair.fit(_films(_batches(seen, recipe, network), network))
     batches = _batches(tested, recipe, network)
-    scores = predict(adapted.network, batches if step is None else _changed(batches, step, network), device=device)
+    changed = batches if step is None else _changed(batches, step, network)
+    scores = predict(adapted.network, changed, device=device, views=recipe.evaluation.views)
     table = to_predictions(scores, tested, findings=network.findings, cell=cell, run="")
     return table.assign(local_images=adapted.images, local_labels=0)
 
