@@ -10,7 +10,7 @@ import torch
 
 from medsetu.core.errors import LeakageError, WeightError
 from medsetu.core.run import RunFolder
-from medsetu.core.table import PREDICTION_COLUMNS
+from medsetu.core.table import PREDICTION_COLUMNS, read_table
 from medsetu.experiment import cell as cells
 from medsetu.experiment import stage
 from medsetu.experiment.cell import run_cell, score_rows
@@ -47,6 +47,17 @@ def test_finished_predictions_are_not_made_again(copied, monkeypatch):
     recipe = build_recipe(copied.config)
     monkeypatch.setattr(cells, "score_rows", None)
     assert run_cell(recipe, load(manifest_folder(recipe)), Cell("transfer", 0)).path == copied.run("transfer")
+
+
+def test_views_make_another_run_of_the_same_weights(copied, monkeypatch):
+    """Test-time augmentation trains nothing again, and is told by the key of the run and by its provenance."""
+    recipe = build_recipe({**copied.config, "evaluation": {**copied.config["evaluation"], "views": ["flip"]}})
+    monkeypatch.setattr(stage, "complete_stage", None)
+    plain = RunFolder(copied.run("local-only"))
+    run = run_cell(recipe, load(manifest_folder(recipe)), Cell("local-only", 0))
+    assert run != plain
+    assert [json.loads(one.provenance.read_text())["views"] for one in (run, plain)] == [["flip"], []]
+    assert not np.allclose(read_table(run.predictions)["score"], read_table(plain.predictions)["score"])
 
 
 def test_a_patient_on_two_sides_is_refused_before_training(recipe, prepared, monkeypatch):
