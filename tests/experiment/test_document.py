@@ -4,8 +4,7 @@
 import pandas as pd
 import pytest
 
-from medsetu.experiment import document
-from medsetu.experiment.document import SHOWN_SIDE, Comparison, write_report
+from medsetu.experiment.document import SHOWN_SIDE, Comparison, gather_report, write_report
 from medsetu.experiment.evidence import finished_runs
 from medsetu.experiment.prepare import manifest_folder
 from medsetu.experiment.seal import Standing
@@ -14,26 +13,29 @@ from medsetu.recipe.recipe import build_recipe
 
 
 @pytest.fixture
-def told(finished, tmp_path, monkeypatch):
-    """The Report that a finished study would render."""
-    reports = []
-    monkeypatch.setattr(document, "render", lambda report, path: reports.append(report) or path)
+def told(finished, tmp_path):
+    """The Report of a finished study."""
     recipe = build_recipe(finished.config)
     predictions = pd.read_parquet(finished.study / "predictions.parquet")
     results, ladder = (pd.read_csv(finished.study / name) for name in ("results.csv", "ladder.csv"))
     found = Comparison(
         tmp_path, results, [], ladder, ["A sentence"], Standing(3, ["Sealed."], [("seeds", "[0]", "[1]")]), {"global-only": 0}
     )
-    path = write_report(
+    return gather_report(
         found,
         recipe=recipe,
         prepared=load(manifest_folder(recipe)),
         runs=finished_runs([finished.runs / "demo"]),
         cards=[],
         predictions=predictions,
+        made_on="2026-11-27",
     )
-    assert path == tmp_path / "report.html"
-    return reports[0]
+
+
+def test_a_report_is_written_with_its_checklists(told, tmp_path):
+    assert write_report(told, tmp_path) == tmp_path / "report.html"
+    assert "2026-11-27" in (tmp_path / "report.html").read_text()
+    assert (tmp_path / "checklists.csv").is_file()
 
 
 def test_weights_are_told_once_with_their_hash(told, finished):

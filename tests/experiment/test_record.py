@@ -5,7 +5,8 @@ import json
 
 from fakes.film import SENTINEL
 from medsetu.core.run import sha256_file
-from medsetu.experiment.record import PACKAGES, TABLE_PACKAGES, environment, machine, part_hashes
+from medsetu.core.signed import read_signed
+from medsetu.experiment.record import OUTCOME, PACKAGES, PREDICTIONS, RECIPE, TABLE_PACKAGES, environment, machine, part_hashes
 
 
 def test_the_environment_names_code_and_libraries():
@@ -40,4 +41,13 @@ def test_provenance_names_environment_machine_split_and_what_decided_each_stage(
     assert {*machine(), "accelerator", "precision", "threads"} <= set(facts["hardware"])
     assert len(facts["splits"]) == 64
     assert all({"rows", "seed", "data", "backbone"} <= set(stage["parts"]) for stage in facts["stages"])
+    assert SENTINEL not in json.dumps(facts)
+
+
+def test_an_outcome_knows_its_runs_its_files_and_how_it_was_made(finished):
+    facts, _ = read_signed(finished.study / OUTCOME, name="record", remedy="")
+    assert facts["files"] == {name: sha256_file(finished.study / name) for name in facts["files"]}
+    assert {RECIPE, PREDICTIONS, "results.parquet", "matrix.csv", "contrasts.csv", "ladder.csv", "report.html"} <= set(facts["files"])
+    assert set(facts["runs"]) == {finished.run(arm).name for arm in ("global-only", "local-only", "transfer")}
+    assert (facts["verb"], facts["standing"]["openings"]) == ("study", 1)
     assert SENTINEL not in json.dumps(facts)

@@ -2,6 +2,8 @@
 """Every shipped recipe composes, builds and passes its check; broken ones say what is wrong."""
 
 import copy
+import subprocess
+import sys
 
 import pytest
 
@@ -130,3 +132,16 @@ def test_variants_of_an_arm_are_arms_of_their_own(demo):
     recipe = build_recipe(demo)
     assert recipe.stages_of("transfer:probe") == ["pretrain", "probe"]
     assert recipe.uses_local("transfer:probe")
+
+
+def test_a_recipe_that_is_only_read_needs_no_torch(tmp_path):
+    """Evaluation of finished runs works where nothing can be trained."""
+    code = (
+        "import sys, hydra\nfrom medsetu.core.place import config_folder\nfrom medsetu.recipe.app import plain\n"
+        "from medsetu.recipe.recipe import read_recipe\n"
+        "with hydra.initialize_config_dir(str(config_folder()), version_base='1.3'):\n"
+        "    recipe = read_recipe(plain(hydra.compose('study')))\n"
+        "assert recipe.uses_local('transfer') and not recipe.uses_local('global-only') and recipe.sides['local']\n"
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False, cwd=tmp_path).returncode == 0

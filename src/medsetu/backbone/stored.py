@@ -15,11 +15,11 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
+from medsetu.backbone.header import NOTE
 from medsetu.backbone.pickled import read_pickled_module
 from medsetu.core.errors import DataError, WeightError
 from medsetu.core.run import sha256_bytes, verify_sidecar
 
-NOTE = "medsetu"  # key of our own note in the header of a safetensors file
 PICKLED = (".pt", ".pth", ".bin", ".ckpt", ".tar")
 _WRAPPERS = ("state_dict", "model_state_dict", "model")
 _PREFIXES = ("module.", "_orig_mod.")  # DistributedDataParallel and torch.compile

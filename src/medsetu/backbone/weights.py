@@ -12,9 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from medsetu import __version__
+from medsetu.backbone.header import NOTE
 from medsetu.backbone.network import Network
 from medsetu.backbone.spec import WeightSpec
-from medsetu.backbone.stored import NOTE, State, Stored, read_stored, state_digest
+from medsetu.backbone.stored import State, Stored, read_stored, state_digest
 from medsetu.backbone.structure import rebuild, structure_of
 from medsetu.core.errors import WeightError
 from medsetu.core.run import atomic_write, sha256_bytes

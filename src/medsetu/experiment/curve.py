@@ -4,7 +4,7 @@
 import json
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import reduce
 from pathlib import Path
@@ -22,6 +22,7 @@ from medsetu.evaluation.delong import CLAIM_SEEDS, auroc_estimate
 from medsetu.evaluation.interval import join_notes
 from medsetu.evaluation.score import score_matrix
 from medsetu.experiment.design import Cell, cell_of, cells_of, thinned_assignment
+from medsetu.experiment.record import write_record
 from medsetu.manifest.ledger import ledger_path, record_opening
 from medsetu.manifest.prepared import Prepared
 from medsetu.manifest.thin import count_learned
@@ -30,7 +31,8 @@ from medsetu.recipe.sealed import read_seal, seal_path
 from medsetu.shift.learning_curve import LearningCurve, measure_curve
 
 log = logging.getLogger(__name__)
-POINTS, PREDICTIONS = "curve.csv", "curve.parquet"
+POINTS, PREDICTIONS, RECORD = "curve.csv", "curve.parquet", "curve.json"
+Learned = list[tuple[Cell, tuple[int, int]]]  # cells of one point with the patients and films that each has learned from
 CURVE_COLUMNS: dict[str, str] = {
     "arm": "str",  # local-only or transfer
     "label": "str",  # arm of the predictions behind the point
@@ -121,31 +123,63 @@ def write_curve(recipe: Recipe, prepared: Prepared, runs: Sequence[RunFolder], *
     Returns:
         One row per point (``CURVE_COLUMNS``).
     """
+    predictions, points = curve_inputs(recipe, prepared, runs)
+    seal = read_seal(seal_path(recipe.paths["runs"], recipe.name))
+    ledger = ledger_path(recipe.paths["work"], prepared.fingerprint)
+    record_opening(ledger, predictions, verb="study", recipe=recipe.name, seal="" if seal is None else seal.sha256)
+    table = curve_points(predictions, points, recipe=recipe)
+    write_table(predictions, folder / PREDICTIONS)
+    write_table(table, folder / POINTS)
+    facts = {"verb": "study", "recipe": recipe.name, "manifest": prepared.fingerprint, "split_seed": recipe.split_seed}
+    write_record(folder, [POINTS, PREDICTIONS], runs=runs, facts=facts, name=RECORD)
+    log.info("Learning curve: %d points of %d arms", len(table), table["arm"].nunique())
+    return table
+
+
+def curve_inputs(
+    recipe: Recipe, prepared: Prepared, runs: Sequence[RunFolder]
+) -> tuple[pd.DataFrame, dict[str, Learned]]:
+    """Read the local test predictions of runs, and count the patients and films that each has learned from.
+
+    Args:
+        recipe: The recipe.
+        prepared: Manifest and splits.
+        runs: Finished runs.
+
+    Returns:
+        What ``curve_points`` takes.
+    """
     tables: list[pd.DataFrame] = []
-    points: dict[str, list[tuple[Cell, tuple[int, int]]]] = {}
+    points: dict[str, Learned] = {}
     for run in runs:
         rows = read_table(run.predictions)
         tables.append(rows[(rows["domain"] == LOCAL) & (rows["split"] == "test") & (rows["finding"] == recipe.evaluation.primary)])
         cell = cell_of(json.loads(run.provenance.read_text()))
         used = _learned(recipe, prepared, cell) if recipe.uses_local(cell.arm) else (0, 0)
         points.setdefault(cell.label, []).append((cell, used))
-    predictions = pd.concat(tables, ignore_index=True)
-    seal = read_seal(seal_path(recipe.paths["runs"], recipe.name))
-    ledger = ledger_path(recipe.paths["work"], prepared.fingerprint)
-    record_opening(ledger, predictions, verb="study", recipe=recipe.name, seal="" if seal is None else seal.sha256)
+    return pd.concat(tables, ignore_index=True), points
+
+
+def curve_points(predictions: pd.DataFrame, points: Mapping[str, Learned], *, recipe: Recipe) -> pd.DataFrame:
+    """Measure the points of the learning curves.
+
+    Args:
+        predictions: Local test predictions of the primary finding, all arms and shares.
+        points: Label of the arm -> its cells, each with the patients and films that it has learned from.
+        recipe: The recipe.
+
+    Returns:
+        One row per point (``CURVE_COLUMNS``).
+    """
     lines = [_point(predictions[predictions["arm"] == label], found, recipe=recipe) for label, found in points.items()]
     table = conform(pd.DataFrame(lines)[list(CURVE_COLUMNS)], CURVE_COLUMNS, name="learning curve")
-    table = table.sort_values(["arm", "patients"], ignore_index=True)
-    write_table(predictions, folder / PREDICTIONS)
-    write_table(table, folder / POINTS)
-    log.info("Learning curve: %d points of %d arms", len(table), table["arm"].nunique())
-    return table
+    return table.sort_values(["arm", "patients"], ignore_index=True)
 
 
-def _point(rows: pd.DataFrame, found: Sequence[tuple[Cell, tuple[int, int]]], *, recipe: Recipe) -> dict[str, Any]:
+def _point(rows: pd.DataFrame, found: Learned, *, recipe: Recipe) -> dict[str, Any]:
     """Measure one point; between draws of patients the spread holds their training too, so that they are counted as seeds are."""
     cell, matrix = found[0][0], score_matrix(rows)
-    begun_elsewhere = any(recipe.stages[name].side != LOCAL for name in recipe.stages_of(cell.arm))
+    begun_elsewhere = any(recipe.raw["stages"][name]["side"] != LOCAL for name in recipe.stages_of(cell.arm))
     patients, films = np.mean([used for _, used in found], axis=0)
     estimate = auroc_estimate(matrix.label, matrix.scores, cluster=matrix.cluster, seed=matrix.seed, level=recipe.evaluation.level)
     whole = 0.0 if cell.arm == GLOBAL_ONLY else 1.0

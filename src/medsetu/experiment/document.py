@@ -4,7 +4,6 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from medsetu.backbone.stored import read_stored
+from medsetu.backbone.header import read_header
 from medsetu.catalog.card import Card
 from medsetu.core.arm import GLOBAL_ONLY, LOCAL_ONLY, TRANSFER, arm_order
 from medsetu.core.run import RunFolder
@@ -28,6 +27,7 @@ from medsetu.report.film import choose_films
 from medsetu.report.render import render
 from medsetu.shift.matrix import TransferMatrix
 
+PAGE, CHECKLISTS = "report.html", "checklists.csv"
 SHOWN_SIDE = 256  # pixels of a film's long side in the report
 _SHOWN_ARMS = (TRANSFER, LOCAL_ONLY, GLOBAL_ONLY)
 
@@ -59,13 +59,35 @@ class Comparison:
     @property
     def report(self) -> Path:
         """Path of the report."""
-        return self.folder / "report.html"
+        return self.folder / PAGE
 
 
-def write_report(
-    found: Comparison, *, recipe: Recipe, prepared: Prepared, runs: Sequence[RunFolder], cards: Sequence[Card], predictions: pd.DataFrame
-) -> Path:
+def write_report(report: Report, folder: Path) -> Path:
     """Render ``report.html`` of a study or a single run, and write its reporting checklists, ``checklists.csv``.
+
+    Args:
+        report: What to tell.
+        folder: Where it goes.
+
+    Returns:
+        Path of the report.
+    """
+    write_table(fill(report), folder / CHECKLISTS)
+    return render(report, folder / PAGE)
+
+
+def gather_report(
+    found: Comparison,
+    *,
+    recipe: Recipe,
+    prepared: Prepared,
+    runs: Sequence[RunFolder],
+    cards: Sequence[Card],
+    predictions: pd.DataFrame,
+    made_on: str,
+    films: bool = True,
+) -> Report:
+    """Gather what the report of a study or a single run tells.
 
     Args:
         found: Results, matrices, ladders and sentences.
@@ -74,17 +96,24 @@ def write_report(
         runs: Finished runs.
         cards: Cards of the releases.
         predictions: Predictions of all runs.
+        made_on: Day, ISO 8601.
+        films: Show example films; they must be where the manifest says.
 
     Returns:
-        Path of the report.
+        The report.
+
+    Raises:
+        DataError: A film cannot be read.
+        WeightError: Weights are not the ones that were written.
     """
     facts = [json.loads(run.provenance.read_text()) for run in runs]
-    examples, protocol = _examples(predictions, prepared, finding=recipe.evaluation.primary, seed=recipe.evaluation.seed)
-    report = Report(
+    plan = recipe.evaluation
+    examples, protocol = _examples(predictions, prepared, finding=plan.primary, seed=plan.seed) if films else ([], "")
+    return Report(
         title=recipe.name,
         question=recipe.question,
         recipe_yaml=yaml.safe_dump(dict(recipe.raw), sort_keys=False),
-        made_on=datetime.now(tz=UTC).date().isoformat(),
+        made_on=made_on,
         cards=list(cards),
         weights=list(_weights(runs)),
         matrices=list(found.matrices),
@@ -110,8 +139,6 @@ def write_report(
         level=recipe.evaluation.level,
         margin=recipe.evaluation.margin,
     )
-    write_table(fill(report), found.folder / "checklists.csv")
-    return render(report, found.report)
 
 
 def _weights(runs: Sequence[RunFolder]) -> Iterator[Mapping[str, Any]]:
@@ -119,16 +146,16 @@ def _weights(runs: Sequence[RunFolder]) -> Iterator[Mapping[str, Any]]:
     seen: set[str] = set()
     for run in runs:
         for path in sorted(run.checkpoints.glob("*.safetensors")):
-            stored = read_stored(path)
-            if stored.sha256 in seen:
+            sha256, note, _ = read_header(path)
+            if sha256 in seen:
                 continue
-            seen.add(stored.sha256)
-            origin = stored.note["weights"]
+            seen.add(sha256)
+            origin = note["weights"]
             yield {
                 "stage": f"{path.stem} ({run.path.name.rpartition('-')[0]})",
                 "origin": origin["origin"],
                 "licence": origin["licence"],
-                "sha256": stored.sha256,
+                "sha256": sha256,
                 "trained_on": ", ".join(origin["trained_on"]),
             }
 

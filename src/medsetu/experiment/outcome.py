@@ -4,27 +4,28 @@
 import json
 import logging
 from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
+import yaml
 from rich.console import Console
 
 from medsetu.catalog.card import Card
 from medsetu.core.errors import ConfigError
-from medsetu.core.run import RunFolder
+from medsetu.core.run import RunFolder, atomic_write
 from medsetu.core.sample import LOCAL
-from medsetu.core.table import RESULT_COLUMNS, conform, read_table, write_table
-from medsetu.evaluation.evaluate import evaluate_predictions
-from medsetu.evaluation.published import published_beside
+from medsetu.core.table import read_table, write_table
+from medsetu.experiment.derive import derive
 from medsetu.experiment.design import THINNED
-from medsetu.experiment.document import Comparison, write_report
+from medsetu.experiment.document import CHECKLISTS, PAGE, Comparison, gather_report, write_report
+from medsetu.experiment.record import PREDICTIONS, RECIPE, write_record
 from medsetu.experiment.seal import open_test
 from medsetu.manifest.prepared import Prepared
 from medsetu.recipe.recipe import Recipe
 from medsetu.report.table import contrast_table, ladder_table, matrix_table, published_table, results_table
-from medsetu.shift.matrix import TransferMatrix, transfer_matrices
-from medsetu.shift.shortcut import inflated_sides, shortcut_ladders
-from medsetu.shift.summary import summarise
+from medsetu.shift.shortcut import shortcut_ladders
 
 log = logging.getLogger(__name__)
 
@@ -49,27 +50,26 @@ def write_outcome(
     refuse_thinned(predictions)
     standing = open_test(recipe, prepared, runs, predictions=predictions, verb=verb)
     log.info("Evaluating %d runs, %d predictions", len(runs), len(predictions))
-    results = conform(evaluate_predictions(predictions, recipe.evaluation), RESULT_COLUMNS, name="results")
-    primary = recipe.evaluation.primary
     ladders = shortcut_ladders(
         predictions,
         manifest=prepared.manifest,
         splits=prepared.splits,
-        finding=primary,
+        finding=recipe.evaluation.primary,
         plan=recipe.evaluation,
         cache=recipe.paths["work"] / "ladder",
     )
-    matrices: list[TransferMatrix] = []
     spent = labels_used(runs)
-    if predictions["arm"].nunique() > 1:
-        matrices = transfer_matrices(
-            predictions, finding=primary, plan=recipe.evaluation, labels_used=spent, inflated=inflated_sides(ladders)
-        )
-    sentences = summarise(matrices[0], ladders=ladders) if matrices else []
-    beside = published_beside(recipe.published, results, matrices[0].cells if matrices else pd.DataFrame())
-    comparison = Comparison(folder, results, matrices, ladders, sentences, standing, spent, beside)
-    _write(comparison, predictions)
-    write_report(comparison, recipe=recipe, prepared=prepared, runs=runs, cards=cards, predictions=predictions)
+    derived = derive(predictions, plan=recipe.evaluation, labels_used=spent, ladders=ladders, published=recipe.published)
+    comparison = Comparison(folder, derived.results, derived.matrices, ladders, derived.sentences, standing, spent, derived.published)
+    atomic_write(folder / RECIPE, yaml.safe_dump(dict(recipe.raw), sort_keys=False).encode())
+    tables = {PREDICTIONS: predictions, **derived.tables}
+    for name, table in tables.items():
+        write_table(table, folder / name)
+    today = datetime.now(tz=UTC).date().isoformat()
+    told = gather_report(comparison, recipe=recipe, prepared=prepared, runs=runs, cards=cards, predictions=predictions, made_on=today)
+    write_report(told, folder)
+    facts = {"verb": verb, "made_on": today, "recipe": recipe.name, "manifest": prepared.fingerprint, "labels_used": spent}
+    write_record(folder, [RECIPE, *tables, CHECKLISTS, PAGE], runs=runs, facts={**facts, "standing": asdict(standing)})
     return comparison
 
 
@@ -120,17 +120,3 @@ def show(comparison: Comparison) -> None:
         console.print(f"- {sentence}", markup=False, highlight=False)
     console.print(f"\n{comparison.standing.sentences[-1]}", markup=False, highlight=False)
     console.print(f"\nReport: {comparison.report}", markup=False, highlight=False, soft_wrap=True)
-
-
-def _write(comparison: Comparison, predictions: pd.DataFrame) -> None:
-    folder = comparison.folder
-    write_table(predictions, folder / "predictions.parquet")
-    write_table(comparison.results, folder / "results.parquet")
-    write_table(comparison.results, folder / "results.csv")
-    write_table(comparison.ladders.reset_index(drop="rung" in comparison.ladders.columns), folder / "ladder.csv")
-    if len(comparison.published):
-        write_table(comparison.published, folder / "published.csv")
-    for number, matrix in enumerate(comparison.matrices):
-        ending = "" if number == 0 else "_unseen"
-        write_table(matrix.cells, folder / f"matrix{ending}.csv")
-        write_table(matrix.contrasts, folder / f"contrasts{ending}.csv")

@@ -4,15 +4,18 @@
 import os
 import platform
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
 from medsetu import __version__
 from medsetu.core.place import code_revision, lock_hash, source_hash
-from medsetu.core.run import sha256_file
+from medsetu.core.run import RunFolder, sha256_file
+from medsetu.core.signed import write_signed
 
+OUTCOME, RECIPE, PREDICTIONS = "outcome.json", "recipe.yaml", "predictions.parquet"  # in the folder of an outcome
+FORMAT = 1
 TABLE_PACKAGES = ("numpy", "pandas", "pyarrow", "scikit-learn", "scipy")  # from predictions to tables
 PACKAGES = (
     *TABLE_PACKAGES,
@@ -75,3 +78,24 @@ def part_hashes(folder: Path, parts: Iterable[Path]) -> dict[str, str]:
         Relative path with forward slashes -> SHA-256.
     """
     return {path.relative_to(folder).as_posix(): sha256_file(path) for path in parts if path.is_file()}
+
+
+def write_record(folder: Path, parts: Sequence[str], *, runs: Sequence[RunFolder], facts: Mapping[str, Any], name: str = OUTCOME) -> str:
+    """Write down what an outcome rests on, signed: its runs with the hash of their predictions, its files, its environment.
+
+    Args:
+        folder: Folder of the outcome.
+        parts: Names of its files.
+        runs: The runs behind it.
+        facts: What else must be known to derive it again: verb, recipe, manifest, labels, standing.
+        name: Name of the record.
+
+    Returns:
+        The hash of the record.
+
+    Raises:
+        ResourceError: The folder cannot be written.
+    """
+    files = part_hashes(folder, [folder / part for part in parts])
+    behind = {run.path.name: sha256_file(run.predictions) for run in runs}
+    return write_signed(folder / name, {"format": FORMAT, **facts, "runs": behind, "files": files, **environment()})

@@ -67,7 +67,7 @@ class Recipe:
 
     def uses_local(self, arm: str) -> bool:
         """Whether an arm learns from local labels."""
-        return any(self.stages[name].side == LOCAL for name in self.stages_of(arm))
+        return any(self.raw["stages"][name]["side"] == LOCAL for name in self.stages_of(arm))
 
 
 def build_recipe(config: Mapping[str, Any]) -> Recipe:
@@ -83,15 +83,11 @@ def build_recipe(config: Mapping[str, Any]) -> Recipe:
         ConfigError: A key is missing or wrong, an arm names an unknown stage, a stage a side without releases.
     """
     raw = dict(config)
-    sides = {
-        side: {name: build(node, where=f"sides.{side}.{name}") for name, node in (releases or {}).items()}
-        for side, releases in raw["sides"].items()
-    }
     recipe = Recipe(
         name=str(raw["name"]),
         question=str(raw["question"]),
         use=str(raw["use"]),
-        sides=sides,
+        sides=_sides(raw),
         manifest=build(raw["manifest"], where="manifest"),
         split_seed=int(raw["split_seed"]),
         data=build(raw["data"], where="data"),
@@ -107,6 +103,46 @@ def build_recipe(config: Mapping[str, Any]) -> Recipe:
     )
     _check_shape(recipe)
     return recipe
+
+
+def read_recipe(config: Mapping[str, Any]) -> Recipe:
+    """Build what evaluation needs of the recipe of a finished run: sides, splits, evaluation, paths. No torch; nothing of it can train.
+
+    Args:
+        config: Resolved configuration that a run or an outcome has saved.
+
+    Returns:
+        The recipe; data, backbone and trainer are None, and there are no stages.
+
+    Raises:
+        ConfigError: A key is missing or wrong.
+    """
+    raw = dict(config)
+    return Recipe(
+        name=str(raw["name"]),
+        question=str(raw["question"]),
+        use=str(raw["use"]),
+        sides=_sides(raw),
+        manifest=build(raw["manifest"], where="manifest"),
+        split_seed=int(raw["split_seed"]),
+        data=None,
+        backbone=None,
+        stages={},
+        arms={arm: list(stages) for arm, stages in raw["arms"].items() if stages},
+        evaluation=build(raw["evaluation"], where="evaluation"),
+        trainer=None,
+        logger={},
+        paths={name: Path(value).expanduser() for name, value in raw["paths"].items()},
+        raw=raw,
+        published=published_of(raw.get("published") or []),
+    )
+
+
+def _sides(raw: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    return {
+        side: {name: build(node, where=f"sides.{side}.{name}") for name, node in (releases or {}).items()}
+        for side, releases in raw["sides"].items()
+    }
 
 
 def _check_shape(recipe: Recipe) -> None:
