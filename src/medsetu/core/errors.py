@@ -14,6 +14,7 @@ EXIT_CODES: dict[int, str] = {
     6: "PrivacyError: something could identify a patient",
     7: "ResourceError: disk, memory or permission is missing",
     8: "WeightError: weights do not fit the network, or are not what they claim to be",
+    9: "ReproductionError: a run, or a number in its tables, does not follow from what is recorded",
     130: "interrupted from the keyboard; start again to resume",
     138: "stopped by SIGUSR1, Slurm's warning of the time limit; start again to resume",
     143: "terminated; start again to resume",
@@ -137,6 +138,12 @@ class WeightError(MedsetuError):
     """Weights do not fit the network, or their bytes are not what was promised."""
 
     exit_code = 8
+
+
+class ReproductionError(MedsetuError):
+    """A run or an outcome is not what it says, or its numbers do not follow."""
+
+    exit_code = 9
 
 
 def missing_extra(package: str, extra: str, *, needed_for: str) -> ResourceError:
