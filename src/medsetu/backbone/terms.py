@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from medsetu.backbone.fetch import Published, is_local, locate
-from medsetu.backbone.stored import NOTE
+from medsetu.backbone.header import NOTE
 from medsetu.catalog.weights import WeightCard, read_sidecar
 
 _LONGEST_HEADER = 100_000_000  # bytes; what safetensors itself allows

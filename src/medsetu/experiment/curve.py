@@ -136,9 +136,7 @@ def write_curve(recipe: Recipe, prepared: Prepared, runs: Sequence[RunFolder], *
     return table
 
 
-def curve_inputs(
-    recipe: Recipe, prepared: Prepared, runs: Sequence[RunFolder]
-) -> tuple[pd.DataFrame, dict[str, Learned]]:
+def curve_inputs(recipe: Recipe, prepared: Prepared, runs: Sequence[RunFolder]) -> tuple[pd.DataFrame, dict[str, Learned]]:
     """Read the local test predictions of runs, and count the patients and films that each has learned from.
 
     Args:

@@ -48,7 +48,12 @@ class Derived:
 
 
 def derive(
-    predictions: pd.DataFrame, *, plan: EvaluationPlan, labels_used: Mapping[str, int], ladders: pd.DataFrame, published: Sequence[Published] = ()
+    predictions: pd.DataFrame,
+    *,
+    plan: EvaluationPlan,
+    labels_used: Mapping[str, int],
+    ladders: pd.DataFrame,
+    published: Sequence[Published] = (),
 ) -> Derived:
     """Derive the tables of an outcome.
 

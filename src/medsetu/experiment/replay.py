@@ -176,7 +176,14 @@ def _report(outcome: Outcome, predictions: pd.DataFrame, derived: Derived) -> It
     standing = dict(record["standing"])
     standing["deviations"] = [tuple(one) for one in standing["deviations"]]
     comparison = Comparison(
-        outcome.folder, derived.results, derived.matrices, derived.ladders, derived.sentences, Standing(**standing), record["labels_used"], derived.published
+        outcome.folder,
+        derived.results,
+        derived.matrices,
+        derived.ladders,
+        derived.sentences,
+        Standing(**standing),
+        record["labels_used"],
+        derived.published,
     )
     told: dict[str, Any] = {"prepared": outcome.prepared, "runs": outcome.runs, "cards": cards_of(recipe), "predictions": predictions}
     films = True
