@@ -144,7 +144,8 @@ def _usage() -> str:
     codes = "\n".join(f"  {code:>3}  {text}" for code, text in EXIT_CODES.items())
     return (
         "medsetu: from global data to local patients\n\n"
-        "  medsetu <verb> key=value ...\n  medsetu evaluate|shift|reproduce FOLDER key=value ...\n  medsetu compare FOLDER ... key=value ...\n\n"
+        "  medsetu <verb> key=value ...\n  medsetu evaluate|shift|reproduce FOLDER key=value ...\n"
+        "  medsetu compare FOLDER ... key=value ...\n\n"
         f"Verbs\n{verbs}\n\n"
         "Every verb is a Hydra app: --cfg job, --info defaults, --multirun, --config-dir FOLDER (your own recipes), --help.\n"
         'Tab completion: eval "$(medsetu -sc install=bash)"\n\n'
