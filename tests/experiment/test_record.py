@@ -31,7 +31,7 @@ def test_a_run_knows_the_hashes_of_all_its_parts(finished):
     run = finished.run("transfer")
     files = json.loads((run / "done.json").read_text())["files"]
     stages = {f"checkpoints/{name}.safetensors" for name in ("pretrain", "finetune")}
-    assert set(files) == {"recipe.yaml", "provenance.json", "predictions.parquet", "features.npz"} | stages
+    assert {"recipe.yaml", "provenance.json", "predictions.parquet", "features.npz"} | stages <= set(files)
     assert files == {name: sha256_file(run / name) for name in files}
 
 
