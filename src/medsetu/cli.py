@@ -23,8 +23,9 @@ VERBS: dict[str, str] = {
     "shift": "measure, explain and repair the shift of a study, or of any table of scores",
     "monitor": "follow new scores over time against a reference window, with a stated rate of false alarms",
     "reproduce": "check that a run or study is what it says, and derive its numbers again, from predictions or by training again",
+    "capsule": "pack a run or study for another team: what reproduces it, no films, no names",
 }
-_ABOUT_A_FOLDER = ("evaluate", "shift", "reproduce")  # verbs whose first plain word is a folder of runs, or a table of scores
+_ABOUT_A_FOLDER = ("evaluate", "shift", "reproduce", "capsule")  # verbs whose first plain word is a folder of runs, or a table of scores
 _OPTIONS = ("--cfg", "-c", "--info", "-i", "--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp", "--package", "-p")
 _CATALOG_WORD = re.compile(r"(kind|name|region|modality|use|json)=\w+")
 
@@ -144,7 +145,7 @@ def _usage() -> str:
     codes = "\n".join(f"  {code:>3}  {text}" for code, text in EXIT_CODES.items())
     return (
         "medsetu: from global data to local patients\n\n"
-        "  medsetu <verb> key=value ...\n  medsetu evaluate|shift|reproduce FOLDER key=value ...\n"
+        "  medsetu <verb> key=value ...\n  medsetu evaluate|shift|reproduce|capsule FOLDER key=value ...\n"
         "  medsetu compare FOLDER ... key=value ...\n\n"
         f"Verbs\n{verbs}\n\n"
         "Every verb is a Hydra app: --cfg job, --info defaults, --multirun, --config-dir FOLDER (your own recipes), --help.\n"

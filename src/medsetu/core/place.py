@@ -63,7 +63,13 @@ def source_hash() -> str:
     return digest.hexdigest()
 
 
-def lock_hash() -> str:
-    """Hash ``requirements.lock`` of the checkout; empty for an installed wheel, which carries none."""
+def lock_path() -> Path | None:
+    """Find ``requirements.lock`` of the checkout; None for an installed wheel, which carries none."""
     lock = _PACKAGE.parents[1] / "requirements.lock"
-    return hashlib.sha256(lock.read_bytes()).hexdigest() if lock.is_file() else ""
+    return lock if lock.is_file() else None
+
+
+def lock_hash() -> str:
+    """Hash ``requirements.lock`` of the checkout; empty for an installed wheel."""
+    lock = lock_path()
+    return "" if lock is None else hashlib.sha256(lock.read_bytes()).hexdigest()

@@ -104,10 +104,16 @@ def _target(config: Mapping[str, Any], stack: ExitStack) -> Target:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="medsetu-capsule-")))
         unpack(path, folder)
         return _of_capsule(folder, name=path.name, output=path.parent / f"{path.stem}-reproduction")
-    return _of_folder(path)
+    return folder_target(path)
 
 
-def _of_folder(path: Path) -> Target:
+def folder_target(path: Path) -> Target:
+    """Say what a folder holds: a run, an outcome, the runs of a recipe, or an unpacked capsule.
+
+    Raises:
+        ConfigError: There is no finished run.
+        DataError: The record of an outcome or of a capsule is damaged.
+    """
     if (path / "capsule.json").is_file():
         return _of_capsule(path, name=path.name, output=path)
     if (path / "done.json").is_file():
