@@ -40,6 +40,7 @@ from medsetu.recipe.instantiate import build
 from medsetu.training.fit import TrainerOptions, fit_stage
 from medsetu.training.hardware import Hardware, process_rank
 from medsetu.training.plan import StagePlan
+from medsetu.tuning.frozen import Frozen
 from medsetu.tuning.strategy import Strategy
 
 SIZE, TRAIN, VAL = 32, 28, 8  # pixels, films
@@ -322,8 +323,8 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", help="strategies; all of configs/tuning when left out")
     chosen = parser.parse_args()
     chance, began = random.Random(chosen.seed), time.monotonic()  # noqa: S311 - no secret
-    names = chosen.only or strategies()
-    built = {name: strategy(name) for name in {*names, "full"}}
+    built = {name: strategy(name) for name in {*(chosen.only or strategies()), "full"}}
+    names = sorted(name for name, moves in built.items() if not isinstance(moves, Frozen))  # a solved head has no step to be killed in
     total = []
     print("| strategy | workers | EMA | accumulate | processes | kills | of them in a save | resumes | differing |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
