@@ -4,6 +4,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from medsetu.core.arm import VARIANT
 from medsetu.experiment.design import cells_of
 from medsetu.experiment.journal import journal
 from medsetu.experiment.outcome import show, write_outcome
@@ -26,7 +27,7 @@ def main(config: Mapping[str, Any]) -> None:
     recipe = build_recipe(config)
     arm, seed, fold = str(config["arm"]), int(config["seed"]), config["fold"]
     recipe.stages_of(arm)
-    folder = recipe.paths["runs"] / recipe.name / f"{arm}-s{seed}"
+    folder = recipe.paths["runs"] / recipe.name / f"{arm.replace(VARIANT, '.')}-s{seed}"
     with journal(folder):
         cards = check_recipe(recipe)
         prepared = prepare_recipe(recipe)
