@@ -146,3 +146,37 @@ def test_weights_beside_a_run_are_those_of_its_stages(finished):
         run = finished.run(arm)
         for record in stages_of(run):
             assert sha256_file(run / "checkpoints" / f"{record['name']}.safetensors") == record["sha256"]
+
+
+@pytest.fixture(scope="module")
+def variants(compose, tmp_path_factory):
+    """A tournament on two phantom countries: three ways of fine-tuning and a logistic regression, two seeds."""
+    words = ["+training@stages.probe=finetune", "tuning@stages.probe.tuning=linear_probe", "stages.probe.findings=[tuberculosis]"]
+    words += [
+        "+training@stages.logistic=finetune",
+        "tuning@stages.logistic.tuning=frozen_logistic",
+        "stages.logistic.findings=[tuberculosis]",
+    ]
+    words += ["+training@stages.lp_ft=finetune", "tuning@stages.lp_ft.tuning=lp_ft", "stages.lp_ft.findings=[tuberculosis]"]
+    words += ["stages.probe.epochs=1", "stages.lp_ft.epochs=2", "logger=csv", "seeds=[0,1]"]
+    config = compose("study", tmp_path_factory.mktemp("variants") / "runs", *words)
+    config["arms"] |= {f"transfer:{name}": ["pretrain", name] for name in ("probe", "logistic", "lp_ft")}
+    return run_study(config)
+
+
+def test_a_study_of_variants_ends_with_a_tournament(variants):
+    folder = variants.runs / "demo" / "compare"
+    names = {path.name for path in folder.iterdir()}
+    assert {"compare.html", "compare.json"} <= names
+    text = (folder / "compare.json").read_text()
+    assert all(f"transfer:{name}" in text for name in ("probe", "logistic", "lp_ft"))
+    assert "global-only" not in json.loads(text).get("contestants", [])
+    assert "transfer:lp_ft" in variants.out
+
+
+def test_variants_share_the_stage_they_start_from(variants):
+    starts = {}
+    for run in (variants.runs / "demo").glob("transfer*-s0-*"):
+        starts.setdefault(stages_of(run)[0]["key"], []).append(run.name)
+    assert [len(runs) for runs in starts.values()] == [4]
+    assert len(list((variants.runs / "stages").glob("pretrain-*"))) == 2  # one per seed

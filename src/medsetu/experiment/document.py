@@ -171,6 +171,8 @@ def _histories(recipe: Recipe, runs: Sequence[RunFolder], facts: Sequence[Mappin
             seen.add(stage["key"])
             log = pd.read_csv(path)
             columns = [name for name in log.columns if name.startswith(("train/", "val/"))]
+            if "epoch" not in log.columns:  # solved in one step: there is no history
+                continue
             yield f"{run.path.name.rpartition('-')[0]}/{stage['name']}", log.groupby("epoch", as_index=False)[columns].mean()
 
 

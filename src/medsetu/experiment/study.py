@@ -1,17 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``medsetu study``: every arm and seed of a recipe, then the transfer matrix. Finished runs are skipped."""
+"""``medsetu study``: every arm and seed of a recipe, the transfer matrix, a tournament of variants. Finished runs are skipped."""
 
+import json
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from medsetu.core.arm import GLOBAL_ONLY, base_arm
+import pandas as pd
+
+from medsetu.contest.plan import contest_plan
+from medsetu.core.arm import GLOBAL_ONLY, TRANSFER, VARIANT, base_arm
 from medsetu.core.errors import ConfigError
 from medsetu.core.run import RunFolder
+from medsetu.core.table import read_table
 from medsetu.experiment.cell import run_cell
+from medsetu.experiment.compare import show as show_tournament
+from medsetu.experiment.compare import tournament
 from medsetu.experiment.curve import curve_cells, write_curve
 from medsetu.experiment.design import Cell, cell_of, cells_of
+from medsetu.experiment.entrant import costs_of
 from medsetu.experiment.journal import journal
 from medsetu.experiment.outcome import show, write_outcome
 from medsetu.experiment.prepare import prepare_recipe
@@ -50,6 +58,16 @@ def main(config: Mapping[str, Any]) -> None:
         show(write_outcome(recipe, prepared, runs, cards=cards, folder=folder, verb="study"))
         if fewer:
             write_curve(recipe, prepared, found, folder=folder)
+        if any(VARIANT in arm for arm in recipe.arms):
+            _hold_tournament(recipe, runs, folder=recipe.paths["runs"] / recipe.name / "compare")
+
+
+def _hold_tournament(recipe: Recipe, runs: Sequence[RunFolder], *, folder: Path) -> None:
+    """Compare the ways of training that learn from local labels, on the local test; the plain arm, where there is one, is the reference."""
+    own = [run for run in runs if recipe.uses_local(str(json.loads(run.provenance.read_text())["arm"]))]
+    predictions = pd.concat([read_table(run.predictions) for run in own], ignore_index=True)
+    plan = contest_plan(recipe.evaluation, reference=TRANSFER if TRANSFER in recipe.arms else None)
+    show_tournament(tournament(predictions, costs_of(own), plan, folder, title=recipe.name), folder)
 
 
 def run_one(config: Mapping[str, Any]) -> str:
