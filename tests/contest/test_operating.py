@@ -69,3 +69,17 @@ def test_without_validation_or_rule_there_is_no_operating_point():
     assert all("no validation film" in duel.note and np.isnan(duel.value) for duel in duels(bare))
     ruled = contestants(field({"a": 2.0, "b": 1.0}, val=10))
     assert operating_of(ruled[0], PLAN).note == "no operating point was asked for"
+
+
+def test_an_operating_point_that_came_with_the_scores_is_used_and_not_mixed_with_others():
+    table = field({"a": 2.5, "b": 0.5}, val=20).assign(threshold=0.6)
+    pair = contestants(table, RULED)
+    points = [operating_of(one, RULED) for one in pair]
+    assert [point.kind for point in points] == ["given", "given"]
+    called = pair[0].matrix.scores[0] >= 0.6
+    assert points[0].estimates["sensitivity"].value == pytest.approx(called[pair[0].matrix.label == 1].mean())
+    assert "not established" not in points[0].estimates["sensitivity"].note
+    assert all("McNemar" in duel.test for duel in duels(pair))
+    half = contestants(table.assign(threshold=table["threshold"].mask(table["arm"] == "b")), RULED)
+    assert all("refused: a given against a refitted threshold" in duel.note for duel in duels(half))
+    assert operating_of(half[0], replace(RULED, kind="refitted")).kind == "refitted"

@@ -56,12 +56,14 @@ class Contestant:
         matrix: Labels, scores and seeds; one row per seed, or per seed and fold where every fold's network scored every film.
         parts: Kernel of the AUROC by patient.
         validation: Its validation predictions of the finding, every side.
+        threshold: Operating point in use, where a table of scores names it; NaN otherwise.
     """
 
     name: str
     matrix: ScoreMatrix
     parts: KernelParts
     validation: pd.DataFrame = field(repr=False)
+    threshold: float = nan
 
     @property
     def arm(self) -> str:
@@ -138,7 +140,11 @@ def gather(predictions: pd.DataFrame, plan: ContestPlan) -> Field:
     paired = {name: matrix.take(np.searchsorted(matrix.sample_id, films)) for name, matrix in matrices.items()}
     contestants = [
         Contestant(
-            name, matrix, kernel_parts(matrix.label, matrix.scores, cluster=matrix.cluster), own[name][own[name]["split"] == "val"].copy()
+            name,
+            matrix,
+            kernel_parts(matrix.label, matrix.scores, cluster=matrix.cluster),
+            own[name][own[name]["split"] == "val"].copy(),
+            _threshold(tested[name]),
         )
         for name, matrix in paired.items()
     ]
@@ -158,6 +164,11 @@ def _refuse_missing(rows: pd.DataFrame, tested: dict[str, pd.DataFrame], *, plan
             value=getattr(plan, key),
             allowed=list(map(str, kinds[key])),
         )
+
+
+def _threshold(rows: pd.DataFrame) -> float:
+    known = rows["threshold"].dropna() if "threshold" in rows.columns else rows["score"].head(0)
+    return float(known.iloc[0]) if len(known) else nan
 
 
 def _title(rows: pd.DataFrame, side: str) -> str:

@@ -14,7 +14,7 @@ from medsetu.contest.plan import KINDS, ContestPlan
 from medsetu.core.arm import GLOBAL_ONLY, LOCAL_ONLY
 from medsetu.core.errors import ConfigError
 from medsetu.core.sample import GLOBAL, LOCAL
-from medsetu.evaluation.decision import Fitted, established_note, fit_all
+from medsetu.evaluation.decision import ESTABLISHED, Fitted, Rule, established_note, fit_all
 from medsetu.evaluation.interval import Estimate, Floats, join_notes
 from medsetu.evaluation.kernel import seed_weights
 from medsetu.evaluation.mcnemar import mcnemar
@@ -24,6 +24,7 @@ from medsetu.evaluation.transport import decide, missing_threshold, moved_ratios
 ORIGINS = dict(zip(KINDS, (LOCAL, GLOBAL), strict=True))  # a refitted threshold comes from val/local, a transported one from val/global
 _BLIND = {GLOBAL_ONLY: LOCAL, LOCAL_ONLY: GLOBAL}  # the side whose labels an arm may not spend
 MEASURES = ("sensitivity", "specificity")
+GIVEN = "given"
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Operating:
     """One contestant at its operating point.
 
     Attributes:
-        kind: ``refitted`` or ``transported``; "" where there is no threshold.
+        kind: ``refitted`` or ``transported``; ``given`` where a table of scores names its operating point; "" where there is no threshold.
         right: (K, n) share of the folds of each seed that decide each film right; NaN without a threshold.
         estimates: Sensitivity and specificity, with validation, patients and seeds in their intervals.
         moved: Measure -> (B,) values when only the thresholds' own validation is resampled; empty without resamples.
@@ -61,7 +62,9 @@ def operating_of(contestant: Contestant, plan: ContestPlan) -> Operating:
         ConfigError: A kind of threshold was asked for that the contestant may not, or cannot, have.
     """
     kind = _kind(contestant, plan)
-    fitted = None if not kind or plan.rule is None else _fit(contestant, plan, kind=kind)
+    fitted = (
+        None if not kind or plan.rule is None else _given(contestant, plan.rule) if kind == GIVEN else _fit(contestant, plan, kind=kind)
+    )
     matrix = contestant.matrix
     missing = "no operating point was asked for" if plan.rule is None else "no validation film to choose a threshold on"
     missing = missing if fitted is None else missing_threshold(matrix, fitted)
@@ -79,7 +82,7 @@ def operating_of(contestant: Contestant, plan: ContestPlan) -> Operating:
         contestant.by_seed(right.astype(np.float64)),
         {name: carried[f"{name}_at_{fitted.kind}_{fitted.rule.name}"] for name in MEASURES},
         moved,
-        frozenset(_rows(contestant, kind)["sample_id"]),
+        frozenset() if kind == GIVEN else frozenset(_rows(contestant, kind)["sample_id"]),
         established_note(fitted.counts[2]),
     )
 
@@ -168,7 +171,17 @@ def _kind(contestant: Contestant, plan: ContestPlan) -> str:
             if possible
             else "Give predictions of split val, or target=null to leave operating points out",
         )
+    if not plan.kind and contestant.threshold == contestant.threshold:
+        return GIVEN
     return plan.kind or (possible[0] if possible else "")
+
+
+def _given(contestant: Contestant, rule: Rule) -> Fitted:
+    """The operating point that came with the scores: where it was chosen, and on how many, is not known, so nothing is resampled."""
+    matrix = contestant.matrix
+    models = {(int(seed), int(fold)) for seed, row in zip(matrix.seed, matrix.fold, strict=True) for fold in np.unique(row)}
+    value = dict.fromkeys(models, contestant.threshold)
+    return Fitted(GIVEN, rule, "the table of scores", value, dict.fromkeys(models, np.zeros(0)), (0, 0, ESTABLISHED))
 
 
 def _fit(contestant: Contestant, plan: ContestPlan, *, kind: str) -> Fitted | None:
