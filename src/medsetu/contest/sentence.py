@@ -57,9 +57,11 @@ def _winner(found: Tournament) -> str:
             f"No winner can be named: {found.leader} leads with {number}, "
             f"but none of the other {size - 1} can be told apart from it, after Holm over {_count(pairs, 'pair')}."
         )
+    worse = size - 1 - len(tied)
+    rest = "the other one is" if worse == 1 else f"the other {worse} are"
     return (
         f"No winner can be named: {found.leader} leads with {number}, but {_names(tied)} cannot be told apart from it, "
-        f"after Holm over {_count(pairs, 'pair')}; the other {size - 1 - len(tied)} are told to be worse."
+        f"after Holm over {_count(pairs, 'pair')}; {rest} told to be worse."
     )
 
 
