@@ -82,7 +82,8 @@ def test_sentinel_never_appears_in_a_batch(both: pd.DataFrame, plan: DataPlan, t
     data = make(both, plan)
     for loader in (data.train_dataloader(), *data.val_dataloader(), every(both, plan)):
         for batch in loader:
-            assert set(batch) == {"image", "label", "sample_id", "domain"}
+            assert set(batch) - {"group"} == {"image", "label", "sample_id", "domain"}
+            assert batch.get("group", batch["domain"]).dtype == torch.int64  # a bare number of a site
             assert SENTINEL not in str(batch)
             assert str(tmp_path) not in str(batch)
 

@@ -47,7 +47,7 @@ def marginal_test(
         DataError: The samples cannot be compared.
 
     Example:
-        >>> marginal_test([0, 1, 3], [5, 6, 8], statistic="wasserstein").value
+        >>> round(marginal_test([0, 1, 3], [5, 6, 8], statistic="wasserstein").value, 6)
         5.0
     """
     if statistic not in METHODS:
