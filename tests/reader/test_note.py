@@ -2,10 +2,11 @@
 """Sex and age from irregular notes."""
 
 import math
+import re
 
 import pytest
 
-from medsetu.reader.note import read_reading, sex_and_age
+from medsetu.reader.note import noted_films, sex_and_age
 
 
 @pytest.mark.parametrize(
@@ -37,5 +38,12 @@ def test_impossible_age_is_unknown():
     assert math.isnan(sex_and_age("male 450yrs")[1])
 
 
-def test_a_missing_note_is_unknown(tmp_path):
-    assert read_reading(tmp_path / "absent.txt")[0] == ""
+def test_names_and_notes_make_films_and_other_files_are_named(tmp_path):
+    (tmp_path / "F_7_1.txt").write_text("male 45yrs\nsame pt as F_3")
+    name = re.compile(r"^F_(?P<number>\d+)_(?P<label>[01])$")
+    films, strangers = noted_films(["a/F_7_1.png", "a/F_8_0.png", "a/x.png"], notes=tmp_path, name=name)
+    assert [(film.path, film.number) for film in films] == [("a/F_7_1.png", "7"), ("a/F_8_0.png", "8")]
+    assert [(film.tuberculosis, film.sex) for film in films] == [(1.0, "M"), (0.0, "")]
+    assert films[0].note.endswith("F_3")
+    assert math.isnan(films[1].age_years)
+    assert [path for path, _ in strangers] == ["a/x.png"]

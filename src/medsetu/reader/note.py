@@ -2,7 +2,9 @@
 """The short clinical readings that the National Library of Medicine ships beside its tuberculosis films, read with tolerance."""
 
 import re
-from pathlib import Path
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 
 from medsetu.core.label import NEGATIVE, POSITIVE
 from medsetu.core.sample import sex_letter
@@ -36,13 +38,46 @@ def sex_and_age(text: str) -> tuple[str, float]:
     return (sex_letter(found[1]) if found else "", years if years <= 120 else float("nan"))
 
 
-def read_reading(path: Path) -> tuple[str, float]:
-    """Read sex and age from a file; both unknown when it is not there.
+@dataclass(frozen=True)
+class NotedFilm:
+    """A film whose name tells its number and its label, with what its note says.
+
+    Attributes:
+        path: Relative path of the film.
+        number: Number in its name, as text.
+        tuberculosis: 1 or 0.
+        sex: ``F``, ``M``, ``O`` or empty.
+        age_years: Age; NaN unknown.
+        note: Text of the note; empty when there is none.
+    """
+
+    path: str
+    number: str
+    tuberculosis: float
+    sex: str
+    age_years: float
+    note: str
+
+
+def noted_films(paths: Iterable[str], *, notes: Path, name: re.Pattern[str]) -> tuple[list[NotedFilm], list[tuple[str, str]]]:
+    """Read label, number and note of films by their names.
 
     Args:
-        path: Text file, in whatever encoding the hospital used.
+        paths: Relative paths of the films.
+        notes: Folder with one text file per film, of the same stem.
+        name: Pattern of a stem with the groups ``number`` and ``label``.
 
     Returns:
-        See ``sex_and_age``.
+        The films, and pairs of path and reason for files with other names.
     """
-    return sex_and_age(path.read_text(encoding="utf-8", errors="replace")) if path.is_file() else ("", float("nan"))
+    films, strangers = [], []
+    for path in paths:
+        stem = PurePosixPath(path).stem
+        match = name.match(stem)
+        if match is None:
+            strangers.append((path, "file name says neither normal nor tuberculosis"))
+            continue
+        file = notes / f"{stem}.txt"
+        text = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
+        films.append(NotedFilm(path, match["number"], LABEL_OF_SUFFIX[match["label"]], *sex_and_age(text), text))
+    return films, strangers

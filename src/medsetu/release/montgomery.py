@@ -3,12 +3,12 @@
 
 import re
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import pandas as pd
 
 from medsetu.core.sample import pseudonym
-from medsetu.reader.note import LABEL_OF_SUFFIX, read_reading
+from medsetu.reader.note import NotedFilm, noted_films
 from medsetu.release.base import ReleaseIndex, finish_index, image_files, require_folder
 
 FOLDER = "MontgomerySet"
@@ -46,17 +46,10 @@ class Montgomery:
             DataError: The folder is missing, or no file has the name of a film.
         """
         require_folder(self.root / FOLDER / "CXR_png", release=self.name)
-        rows, excluded = [], []
-        for path in image_files(self.root, below=f"{FOLDER}/CXR_png", suffixes=(".png",)):
-            match = _NAME.match(PurePosixPath(path).stem)
-            if match is None:
-                excluded.append((path, "file name says neither normal nor tuberculosis"))
-                continue
-            reading = self.root / FOLDER / "ClinicalReadings" / f"{PurePosixPath(path).stem}.txt"
-            sex, age = read_reading(reading)
-            patient = pseudonym(self.name, self._patient(reading, match["number"]))
-            rows.append((path, patient, sex, age, LABEL_OF_SUFFIX[match["label"]]))
-        frame = pd.DataFrame(rows, columns=["path", "patient_id", "sex", "age_years", "tuberculosis"])
+        paths = image_files(self.root, below=f"{FOLDER}/CXR_png", suffixes=(".png",))
+        films, excluded = noted_films(paths, notes=self.root / FOLDER / "ClinicalReadings", name=_NAME)
+        frame = pd.DataFrame(films, columns=["path", "number", "tuberculosis", "sex", "age_years", "note"])
+        frame["patient_id"] = [pseudonym(self.name, _patient(film)) for film in films]
         return finish_index(
             frame.assign(site="Montgomery County", country="USA", modality="CR"),
             release=self.name,
@@ -69,7 +62,8 @@ class Montgomery:
             ],
         )
 
-    @staticmethod
-    def _patient(reading: Path, number: str) -> str:
-        same = _SAME.search(reading.read_text(encoding="utf-8", errors="replace")) if reading.is_file() else None
-        return same[1] if same else number
+
+def _patient(film: NotedFilm) -> str:
+    """Number of the first film of the patient, where the note names it."""
+    same = _SAME.search(film.note)
+    return same[1] if same else film.number

@@ -3,12 +3,12 @@
 
 import re
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import pandas as pd
 
 from medsetu.core.sample import pseudonym
-from medsetu.reader.note import LABEL_OF_SUFFIX, read_reading
+from medsetu.reader.note import noted_films
 from medsetu.release.base import ReleaseIndex, finish_index, image_files, require_folder
 
 FOLDER = "ChinaSet_AllFiles"
@@ -45,15 +45,10 @@ class Shenzhen:
             DataError: The folder is missing, or no file has the name of a film.
         """
         require_folder(self.root / FOLDER / "CXR_png", release=self.name)
-        rows, excluded = [], []
-        for path in image_files(self.root, below=f"{FOLDER}/CXR_png", suffixes=(".png",)):
-            match = _NAME.match(PurePosixPath(path).stem)
-            if match is None:
-                excluded.append((path, "file name says neither normal nor tuberculosis"))
-                continue
-            sex, age = read_reading(self.root / FOLDER / "ClinicalReadings" / f"{PurePosixPath(path).stem}.txt")
-            rows.append((path, pseudonym(self.name, match["number"]), sex, age, LABEL_OF_SUFFIX[match["label"]]))
-        frame = pd.DataFrame(rows, columns=["path", "patient_id", "sex", "age_years", "tuberculosis"])
+        paths = image_files(self.root, below=f"{FOLDER}/CXR_png", suffixes=(".png",))
+        films, excluded = noted_films(paths, notes=self.root / FOLDER / "ClinicalReadings", name=_NAME)
+        frame = pd.DataFrame(films, columns=["path", "number", "tuberculosis", "sex", "age_years", "note"])
+        frame["patient_id"] = [pseudonym(self.name, number) for number in frame["number"]]
         return finish_index(
             frame.assign(site="Shenzhen No. 3 People's Hospital", country="CHN", modality="CR", view=""),
             release=self.name,
