@@ -210,7 +210,7 @@ def _add_manifest(capsule: _Capsule, recipe: str) -> None:
     with tempfile.TemporaryDirectory(prefix="medsetu-capsule-") as scratch:
         folder = save(capsule.prepared, Path(scratch))
         for path in sorted(folder.iterdir()):
-            capsule.files[f"runs/work/manifest/{recipe}/{path.name}"] = path.read_bytes()
+            capsule.files[f"{PATHS['work']}/manifest/{recipe}/{path.name}"] = path.read_bytes()
 
 
 def _refuse_names(capsule: _Capsule, original: Prepared) -> None:
