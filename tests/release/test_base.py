@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from medsetu.core.errors import DataError
-from medsetu.release.base import SAMPLE_COLUMNS, finish_index, image_files, require_file, require_folder
+from medsetu.release.base import SAMPLE_COLUMNS, by_stem, finish_index, image_files, join_rows, require_file, require_folder
 
 
 def _rows(**columns) -> pd.DataFrame:
@@ -91,3 +91,25 @@ def test_the_walk_takes_images_and_leaves_hidden_files(tmp_path):
     assert image_files(tmp_path) == ["a/1.jpg", "b/2.PNG"]
     assert image_files(tmp_path, below="a", suffixes=None) == ["a/1.jpg", "a/4", "a/readme.txt"]
     assert image_files(tmp_path, below="absent") == []
+
+
+def test_rows_and_files_are_joined_by_name_in_any_order():
+    """T01: what stands on one side only is named."""
+    pairs, alone = join_rows({"b": 2, "a": 1}, {"a": "x/a.png", "c": "c.png"}, place="x/{}.png".format)
+    assert pairs == [("x/a.png", 1)]
+    assert alone == [("x/b.png", "row without image"), ("c.png", "image without row")]
+
+
+def test_a_film_in_two_folders_is_refused():
+    assert by_stem(["x/A.png"], release="demo", key=str.lower) == {"a": "x/A.png"}
+    with pytest.raises(DataError, match=r"two folders.*x/A\.png and y/a\.jpg"):
+        by_stem(["x/A.png", "y/a.jpg"], release="demo", key=str.lower)
+
+
+def test_readings_follow_the_samples(tmp_path):
+    said = pd.DataFrame({"path": ["a/1.png", "a/1.png", "z.png"], "reader": ["r2", "r1", "r1"], "edema": [0, 1, 1]})
+    readings = _finish(_rows(), tmp_path, readings=said).readings
+    assert readings.to_dict("list") == {"sample_id": ["demo/a/1.png"] * 2, "reader": ["r1", "r2"], "edema": [1.0, 0.0]}
+    assert _finish(_rows(), tmp_path).readings.empty
+    with pytest.raises(DataError, match="read a film twice"):
+        _finish(_rows(), tmp_path, readings=said.assign(reader="r1"))

@@ -12,44 +12,18 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from medsetu.core.errors import ConfigError, DataError
+from medsetu.core.vote import ANY as ANY
+from medsetu.core.vote import MAJORITY as MAJORITY
+from medsetu.core.vote import POLICIES as POLICIES
+from medsetu.core.vote import UNANIMOUS as UNANIMOUS
+from medsetu.core.vote import fuse_votes
+from medsetu.core.vote import policy_label as policy_label
 
 Floats = NDArray[np.float64]
-ANY, MAJORITY, UNANIMOUS = "any-positive", "majority", "unanimous"
-POLICIES = (ANY, MAJORITY, UNANIMOUS)
 LEAST_READERS = 3  # two readers who differ do not tell which of them errs
 _STEPS = 10_000
 _SETTLED = 1e-12  # change of the log-likelihood per reading at which the iteration ends
 _LEAST = 1e-300
-
-
-def policy_label(votes: Floats, policy: str) -> Floats:
-    """Read votes as labels.
-
-    Args:
-        votes: (n, R) 1 / 0 / NaN of R readers.
-        policy: ``any-positive`` (one vote is enough), ``majority`` (more than half of those who voted; a tie is unknown) or
-            ``unanimous`` (all who voted).
-
-    Returns:
-        (n,) 1.0, 0.0, or NaN where nobody voted.
-
-    Raises:
-        ConfigError: The policy is unknown.
-
-    Example:
-        >>> votes = np.array([[1.0, 0.0, 0.0], [1.0, 1.0, 0.0]])
-        >>> [policy_label(votes, name).tolist() for name in POLICIES]
-        [[1.0, 1.0], [0.0, 1.0], [0.0, 0.0]]
-    """
-    if policy not in POLICIES:
-        raise ConfigError(what=f"The label policy '{policy}' is unknown", where="label policy", value=policy, allowed=POLICIES)
-    cast = (~np.isnan(votes)).sum(axis=1)
-    share = np.divide(np.nansum(votes, axis=1), cast, out=np.full(len(votes), np.nan), where=cast > 0)
-    if policy == MAJORITY:
-        label = np.where(share == 0.5, np.nan, (share > 0.5).astype(np.float64))
-    else:
-        label = (share > 0 if policy == ANY else share == 1).astype(np.float64)
-    return np.where(np.isnan(share), np.nan, label)
 
 
 def fuse_readers(readings: pd.DataFrame, *, policy: str, normal: str | None = None) -> pd.DataFrame:
@@ -78,11 +52,7 @@ def fuse_readers(readings: pd.DataFrame, *, policy: str, normal: str | None = No
         raise ConfigError(what=f"No column '{normal}' was read", where="Key normal", value=normal, allowed=findings)
     if bool(readings.duplicated(["sample_id", "reader"]).any()):
         raise DataError(what="A reader read a sample twice", where="Table of readings", remedy="Keep one row per sample and reader")
-    fused = {}
-    for name in findings:
-        votes = readings.pivot(index="sample_id", columns="reader", values=name).astype(np.float64)
-        fused[name] = pd.Series(policy_label(_checked(votes.to_numpy(), where=f"Finding '{name}'"), policy), index=votes.index)
-    table = pd.DataFrame(fused, columns=findings).sort_index()
+    table = fuse_votes(readings, key="sample_id", findings=findings, policy=policy)
     if normal is not None:
         others = table.drop(columns=normal)
         table[normal] = np.select([(others == 1).any(axis=1), (others == 0).all(axis=1)], [0.0, 1.0], default=np.nan)
@@ -232,12 +202,6 @@ def staple(masks: ArrayLike) -> Staple:
 
 def _log(value: ArrayLike) -> Floats:
     return np.asarray(np.log(np.maximum(value, _LEAST)))
-
-
-def _checked(votes: Floats, *, where: str) -> Floats:
-    if not (np.isnan(votes) | np.isin(votes, (0.0, 1.0))).all():
-        raise DataError(what="A reading is neither 1, 0 nor empty", where=where, remedy="Write 1 seen, 0 not seen, nothing for not read")
-    return votes
 
 
 def _refuse(what: str, remedy: str) -> None:

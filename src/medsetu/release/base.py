@@ -2,10 +2,10 @@
 """What every release hands on: one row per image with its facts and findings, and what was left out and why."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -20,7 +20,7 @@ SAMPLE_COLUMNS: dict[str, str | float] = {  # fact -> what it is when a release 
     "release": "",
     "site": "",
     "country": "",  # ISO 3166 alpha-3, "" when mixed or unknown
-    "modality": "",  # CR, DX, MG
+    "modality": "",  # CR, DX, MG, US
     "view": "",
     "laterality": "",
     "sex": "",
@@ -35,6 +35,7 @@ LATERALITIES = ("", "L", "R", "B")
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".pgm", ".dcm", ".dicom")
 
 _TEXT = pd.StringDtype(na_value=float("nan"))
+_Row = TypeVar("_Row")
 _OUTSIDE = r"^$|^/|\\|(?:^|/)\.\.(?:/|$)"  # empty, absolute, backslash, or a step upwards
 
 
@@ -47,11 +48,14 @@ class ReleaseIndex:
             float64 column per finding (1 present, 0 absent, NaN unknown).
         excluded: Columns ``sample_id`` and ``reason``: rows without image, images without row.
         notes: Sentences a reader of the manifest should know.
+        readings: What each reader said, where the release tells: ``sample_id``, ``reader`` and one column per finding (1 seen, 0 read and
+            not seen, NaN not read), as ``manifest.consensus.fuse_readers`` takes it; empty where readers are not told apart.
     """
 
     samples: pd.DataFrame
     excluded: pd.DataFrame
     notes: tuple[str, ...]
+    readings: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=["sample_id", "reader"], dtype=_TEXT))
 
 
 class Release(Protocol):
@@ -146,6 +150,56 @@ def _walk(top: Path, root: Path) -> Iterator[str]:
         yield from ((prefix / name).as_posix() for name in files if not name.startswith("."))
 
 
+def by_stem(paths: Iterable[str], *, release: str, key: Callable[[str], str] = str) -> dict[str, str]:
+    """Find files by the stem of their name, for releases whose tables name films without folder and ending.
+
+    Args:
+        paths: Relative paths.
+        release: Name of the release, for the message.
+        key: Turns a stem into the name that the table uses, such as ``str.upper``.
+
+    Returns:
+        Path by name.
+
+    Raises:
+        DataError: Two files have one name.
+
+    Example:
+        >>> by_stem(["train/a1.dicom", "train/b2.dicom"], release="demo")
+        {'a1': 'train/a1.dicom', 'b2': 'train/b2.dicom'}
+    """
+    found: dict[str, str] = {}
+    for path in paths:
+        first = found.setdefault(key(PurePosixPath(path).stem), path)
+        if first != path:
+            raise DataError(
+                what="A film lies in two folders", where=f"Release '{release}': {first} and {path}", remedy="Keep one copy of each film"
+            )
+    return found
+
+
+def join_rows(
+    rows: Mapping[str, _Row], files: Mapping[str, str], *, place: Callable[[str], str] = str
+) -> tuple[list[tuple[str, _Row]], list[tuple[str, str]]]:
+    """Join what a table says with the files it speaks of, by name and never by position.
+
+    Args:
+        rows: Row by key.
+        files: Path by key.
+        place: Turns the key of a row without file into where the file would be.
+
+    Returns:
+        Pairs of path and row in the order of the files, and pairs of path and reason for what stands on one side only.
+
+    Example:
+        >>> join_rows({"a": 1, "b": 2}, {"b": "b.png", "c": "c.png"}, place="{}.png".format)
+        ([('b.png', 2)], [('a.png', 'row without image'), ('c.png', 'image without row')])
+    """
+    pairs = [(path, rows[key]) for key, path in files.items() if key in rows]
+    alone = [(place(key), "row without image") for key in rows if key not in files]
+    return pairs, alone + [(path, "image without row") for key, path in files.items() if key not in rows]
+
+
 def finish_index(
     rows: pd.DataFrame,
     *,
@@ -154,6 +208,7 @@ def finish_index(
     findings: Sequence[str],
     excluded: Iterable[tuple[str, str]] = (),
     notes: Iterable[str] = (),
+    readings: pd.DataFrame | None = None,
 ) -> ReleaseIndex:
     """Check and complete what an adapter has found, the same way for every release.
 
@@ -165,13 +220,15 @@ def finish_index(
         findings: Finding columns, in this order.
         excluded: Pairs of path relative to the root (or name, where there is no file) and reason.
         notes: Sentences for the reader.
+        readings: ``path``, ``reader`` and finding columns, where the release tells what each reader said; rows of paths that are no sample
+            are dropped.
 
     Returns:
         The index, sorted by ``sample_id``.
 
     Raises:
         DataError: The root is missing, no image was found, an image is listed twice, a path leaves the root, a finding column is
-            missing, or a value lies outside its vocabulary.
+            missing, a value lies outside its vocabulary, or a reader read a film twice.
 
     Example:
         >>> rows = pd.DataFrame({"path": ["b.png", "a.png"], "edema": [1.0, float("nan")]})
@@ -191,11 +248,22 @@ def finish_index(
     samples = _complete(rows, release=release, findings=findings)
     _check_paths(samples, release=release)
     _check_values(samples, release=release, findings=findings)
+    told = {} if readings is None else {"readings": _complete_readings(readings, samples["path"], release=release, findings=findings)}
     return ReleaseIndex(
         samples=samples.sort_values("sample_id", ignore_index=True),
         excluded=left_out.sort_values(["sample_id", "reason"], ignore_index=True),
         notes=tuple(notes),
+        **told,
     )
+
+
+def _complete_readings(readings: pd.DataFrame, paths: "pd.Series[str]", *, release: str, findings: Sequence[str]) -> pd.DataFrame:
+    kept = readings[readings["path"].isin(paths)]
+    if bool(kept.duplicated(["path", "reader"]).any()):
+        raise DataError(what="A reader read a film twice", where=f"Release '{release}'", remedy="Use the readings as published")
+    names = pd.DataFrame({"sample_id": release + "/" + kept["path"], "reader": kept["reader"]}).astype(_TEXT)
+    table = pd.concat([names, kept[[name for name in findings if name in kept]].astype("float64")], axis=1)
+    return table.sort_values(["sample_id", "reader"], ignore_index=True)
 
 
 def _complete(rows: pd.DataFrame, *, release: str, findings: Sequence[str]) -> pd.DataFrame:

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """CBIS-DDSM, digitised mammograms with proven pathology (Lee et al., Sci Data 2017;4:170177)."""
 
-import csv
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -11,7 +9,8 @@ import pandas as pd
 from medsetu.core.errors import DataError
 from medsetu.core.label import NEGATIVE, POSITIVE
 from medsetu.core.sample import pseudonym
-from medsetu.release.base import ReleaseIndex, finish_index, image_files, require_file, require_folder
+from medsetu.reader.sheet import read_sheet
+from medsetu.release.base import ReleaseIndex, finish_index, image_files, join_rows, require_file, require_folder
 
 LABEL_FILES = {(kind, split): f"{kind}_case_description_{split}_set.csv" for kind in ("mass", "calc") for split in ("train", "test")}
 FILMS = "CBIS-DDSM"
@@ -23,7 +22,6 @@ _COLUMNS = ("patient_id", "left or right breast", "image view", "pathology", "im
 class _Film:
     """What the rows of one film say together."""
 
-    folder: str
     patient: str
     side: str
     view: str
@@ -67,22 +65,20 @@ class CbisDdsm:
         require_folder(self.root / FILMS, release=self.name)
         films = self._listed()
         files = self._files()
-        excluded = [(f"{FILMS}/{folder}", "row without image") for folder in films if folder not in files]
-        excluded += [(path, "image without row") for folder, path in files.items() if folder not in films]
-        present = [film for folder, film in films.items() if folder in files]
+        pairs, excluded = join_rows(films, files, place=f"{FILMS}/{{}}".format)
         sides: dict[str, set[str]] = {}
         for film in films.values():
             sides.setdefault(film.patient, set()).update(film.splits)
         rows = [
             {
-                "path": files[film.folder],
+                "path": path,
                 "patient_id": pseudonym(self.name, film.patient),
                 "view": film.view,
                 "laterality": film.side,
                 "official_split": next(iter(sides[film.patient])) if len(sides[film.patient]) == 1 else "",
                 "malignant": film.malignant,
             }
-            for film in present
+            for path, film in pairs
         ]
         astride = sum(len(found) > 1 for found in sides.values())
         return finish_index(
@@ -103,10 +99,10 @@ class CbisDdsm:
         found: dict[str, _Film] = {}
         for (_, split), name in LABEL_FILES.items():
             path = require_file(self.root / name, release=self.name)
-            for row in _read(path):
+            for row in read_sheet(path, columns=_COLUMNS):
                 folder = PurePosixPath(row["image file path"].replace("\n", "").strip().strip('"')).parts[0]
-                side = row["left or right breast"].strip()[:1].upper()
-                film = found.setdefault(folder, _Film(folder, row["patient_id"].strip(), side, row["image view"].strip().upper()))
+                side = row["left or right breast"][:1].upper()
+                film = found.setdefault(folder, _Film(row["patient_id"], side, row["image view"].upper()))
                 film.splits.add(split)
                 film.malignant = max(film.malignant, _pathology(row["pathology"], path))
         return found
@@ -121,17 +117,8 @@ class CbisDdsm:
         return found
 
 
-def _read(path: Path) -> Iterator[Mapping[str, str]]:
-    with path.open(newline="", encoding="utf-8-sig") as stream:
-        rows = csv.DictReader(stream)
-        missing = [name for name in _COLUMNS if name not in (rows.fieldnames or [])]
-        if missing:
-            raise DataError(what=f"Column '{missing[0]}' is missing", where=str(path), remedy="Use the list as published")
-        yield from rows
-
-
 def _pathology(text: str, path: Path) -> float:
-    value = _PATHOLOGY.get(text.strip().upper())
+    value = _PATHOLOGY.get(text.upper())
     if value is None:
         raise DataError(what="A pathology is none of the release's three words", where=str(path), remedy="Use the list as published")
     return value

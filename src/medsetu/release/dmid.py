@@ -2,8 +2,6 @@
 """DMID, mammograms from Gujarat, India (Oza et al., Biomed Eng Lett 2024;14:317-330)."""
 
 import re
-import zipfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -11,7 +9,8 @@ import pandas as pd
 
 from medsetu.core.errors import ConfigError, DataError
 from medsetu.core.label import NEGATIVE, POSITIVE, UNKNOWN
-from medsetu.release.base import ReleaseIndex, finish_index, image_files, require_file
+from medsetu.reader.sheet import read_cells
+from medsetu.release.base import ReleaseIndex, by_stem, finish_index, image_files, join_rows, require_file
 
 LABEL_FILE = "Metadata.xlsx"
 ENDINGS: dict[str, tuple[str, ...]] = {"dicom": (".dcm",), "tiff": (".tif", ".tiff")}
@@ -55,9 +54,8 @@ class Dmid:
         """
         sheet = self._sheet()
         films = self._films()
-        excluded = [(f"{name}{ENDINGS[self.files][0]}", "row without image") for name in sorted(set(sheet) - set(films))]
-        excluded += [(films[name], "image without row") for name in sorted(set(films) - set(sheet))]
-        rows = [{"path": path, **_facts(sheet[name])} for name, path in films.items() if name in sheet]
+        pairs, excluded = join_rows(sheet, films, place=f"{{}}{ENDINGS[self.files][0]}".format)
+        rows = [{"path": path, **_facts(told)} for path, told in pairs]
         return finish_index(
             pd.DataFrame(rows, columns=["path", "view", "laterality", *self.findings]).assign(country="IND", modality="MG"),
             release=self.name,
@@ -68,46 +66,25 @@ class Dmid:
         )
 
     def _films(self) -> dict[str, str]:
-        found: dict[str, str] = {}
-        for path in image_files(self.root, suffixes=ENDINGS[self.files]):
-            name = PurePosixPath(path).stem.upper()
-            if not _FILM.match(name) or any(folder.lower() in _NOT_FILMS for folder in PurePosixPath(path).parts[:-1]):
-                continue
-            if name in found:
-                raise DataError(
-                    what="A film lies in two folders",
-                    where=f"Release '{self.name}': {found[name]} and {path}",
-                    remedy="Keep one copy",
-                )
-            found[name] = path
-        return found
+        films = [path for path in image_files(self.root, suffixes=ENDINGS[self.files]) if _is_film(PurePosixPath(path))]
+        return by_stem(films, release=self.name, key=str.upper)
 
-    def _sheet(self) -> dict[str, list[tuple[str, ...]]]:
+    def _sheet(self) -> dict[str, list[list[str]]]:
         path = require_file(self.root / LABEL_FILE, release=self.name)
-        found: dict[str, list[tuple[str, ...]]] = {}
-        for cells in _cells(path):
+        found: dict[str, list[list[str]]] = {}
+        for cells in read_cells(path):
             if _FILM.match(cells[0]):
-                found.setdefault(cells[0].upper(), []).append(cells)
+                found.setdefault(cells[0].upper(), []).append([*cells, *[""] * 5][:5])
         if not found:
             raise DataError(what="No row of the sheet names a film (IMG001, ...)", where=str(path), remedy="Use the sheet as published")
         return found
 
 
-def _cells(path: Path) -> Iterator[tuple[str, ...]]:
-    """Yield the first five cells of every row, stripped; the rows of the preamble come too."""
-    import openpyxl
-
-    try:
-        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-        for row in book.worksheets[0].iter_rows(values_only=True):
-            cells = tuple("" if cell is None else str(cell).strip() for cell in row[:5])
-            yield cells + ("",) * (5 - len(cells))
-        book.close()
-    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(what=f"The sheet cannot be read ({type(error).__name__})", where=str(path), remedy="Download it again") from error
+def _is_film(path: PurePosixPath) -> bool:
+    return bool(_FILM.match(path.stem)) and not any(folder.lower() in _NOT_FILMS for folder in path.parts[:-1])
 
 
-def _facts(rows: list[tuple[str, ...]]) -> dict[str, object]:
+def _facts(rows: list[list[str]]) -> dict[str, object]:
     view = next((match for match in (_VIEW.match(row[1].replace(" ", "")) for row in rows) if match), None)
     pathology = {row[4].upper() for row in rows} & {"N", "B", "M"}
     known = bool(pathology)

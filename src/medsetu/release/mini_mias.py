@@ -3,14 +3,14 @@
 
 import re
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import pandas as pd
 
 from medsetu.core.errors import DataError
 from medsetu.core.label import NEGATIVE, POSITIVE
 from medsetu.core.sample import pseudonym
-from medsetu.release.base import ReleaseIndex, finish_index, image_files, require_file
+from medsetu.release.base import ReleaseIndex, by_stem, finish_index, image_files, join_rows, require_file
 
 LABEL_FILE = "Info.txt"
 _ROW = re.compile(r"^(?P<film>mdb\d+)\s+(?P<tissue>[FGD])\s+(?P<kind>[A-Z]+)\s*(?P<severity>[BM])?\b")
@@ -49,18 +49,16 @@ class MiniMias:
             DataError: The list is missing or holds no row of the release.
         """
         rows = self._rows()
-        files = {PurePosixPath(path).stem.lower(): path for path in image_files(self.root, suffixes=(".pgm",))}
-        excluded = [(f"{film}.pgm", "row without image") for film in rows if film not in files]
-        excluded += [(path, "image without row") for film, path in files.items() if film not in rows]
+        files = by_stem(image_files(self.root, suffixes=(".pgm",)), release=self.name, key=str.lower)
+        pairs, excluded = join_rows({film: (film, told) for film, told in rows.items()}, files, place="{}.pgm".format)
         found = [
             {
                 "path": path,
                 "patient_id": pseudonym(self.name, str((int(film[3:]) + 1) // 2)),
-                "abnormal": POSITIVE if any(kind != "NORM" for kind, _ in rows[film]) else NEGATIVE,
-                "malignant": POSITIVE if any(severity == "M" for _, severity in rows[film]) else NEGATIVE,
+                "abnormal": POSITIVE if any(kind != "NORM" for kind, _ in told) else NEGATIVE,
+                "malignant": POSITIVE if any(severity == "M" for _, severity in told) else NEGATIVE,
             }
-            for film, path in files.items()
-            if film in rows
+            for path, (film, told) in pairs
         ]
         return finish_index(
             pd.DataFrame(found, columns=["path", "patient_id", "malignant", "abnormal"]).assign(country="GBR", modality="MG", view="MLO"),

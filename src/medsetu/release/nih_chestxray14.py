@@ -12,7 +12,7 @@ import pandas as pd
 from medsetu.core.errors import DataError
 from medsetu.core.label import NEGATIVE, POSITIVE, UNKNOWN, finding_name
 from medsetu.core.sample import VIEWS, age_in_years, pseudonym, sex_letter
-from medsetu.release.base import ReleaseIndex, finish_index, image_files, require_file, require_folder
+from medsetu.release.base import ReleaseIndex, finish_index, image_files, join_rows, require_file, require_folder
 
 LABEL_FILE = "Data_Entry_2017_v2020.csv"
 TRAIN_LIST, TEST_LIST = "train_val_list.txt", "test_list.txt"
@@ -72,10 +72,8 @@ class NihChestXray14:
         require_folder(self.root, release=self.name)
         rows = self._rows()
         files = self._files()
-        found = [row for row in rows if row["Image Index"] in files]
-        excluded = [(row["Image Index"], "row without image") for row in rows if row["Image Index"] not in files]
-        named = {row["Image Index"] for row in rows}
-        excluded += [(path, "image without row") for name, path in files.items() if name not in named]
+        pairs, excluded = join_rows({row["Image Index"]: row for row in rows}, files)
+        found = [row for _, row in pairs]
         splits, note = self._official([row["Image Index"] for row in found])
         return finish_index(
             self._samples(found, files=files, splits=splits),

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Label sheets as releases publish them: CSV in several encodings, packed or not, and XLSX, with notes above the header."""
+
+import csv
+import gzip
+import io
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from medsetu.core.errors import DataError, nearest
+
+MAX_BYTES = 1 << 31
+"""No label sheet of a known release comes near two gibibytes unpacked."""
+PREAMBLE = 60
+"""Rows above the header that may be notes."""
+
+_MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
+_BROKEN = (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile, zlib.error, csv.Error)
+
+
+def read_sheet(path: Path, *, columns: Sequence[str], optional: Sequence[str] = (), separator: str = ",") -> list[dict[str, str]]:
+    """Read the named columns of a label sheet; other columns are not kept.
+
+    The header is the first row that holds all wanted names, so notes above it do no harm. Names and cells lose blanks at their ends, and
+    columns without a name are left out. A sheet that is not UTF-8 is read as Latin-1, in which every byte is a letter.
+
+    Args:
+        path: ``.xlsx``, or text, packed when it ends in ``.gz``.
+        columns: Names that must be there.
+        optional: Names that may be there; their cells are empty where they are not.
+        separator: Field separator of a text.
+
+    Returns:
+        One mapping per row that is not blank, in the order of the sheet.
+
+    Raises:
+        DataError: The sheet cannot be read, a column is missing (the nearest one is named), or a row has more fields than the header, or
+            fewer in a text.
+    """
+    table = read_cells(path, separator=separator)
+    header, rows = _split(table, columns=columns, path=path)
+    at = {name: header.index(name) for name in (*columns, *optional) if name in header}
+    ragged = sum(len(row) != len(header) for row in rows)
+    if ragged:
+        raise DataError(
+            what=f"{ragged} rows have another number of fields than the header",
+            where=str(path),
+            remedy="Use the sheet as published: a comma inside a field stands in quotes",
+        )
+    absent = dict.fromkeys(optional, "")
+    return [absent | {name: row[place] for name, place in at.items()} for row in rows]
+
+
+def read_cells(path: Path, *, separator: str = ",") -> list[list[str]]:
+    """Read all cells of a sheet as text without blanks at the ends; blank rows are left out.
+
+    Args:
+        path: ``.xlsx`` (its first sheet), or text, packed when it ends in ``.gz``.
+        separator: Field separator of a text.
+
+    Returns:
+        The rows. Those of an XLSX sheet are all as long as the longest.
+
+    Raises:
+        DataError: The sheet cannot be read.
+    """
+    try:
+        book = path.suffix.lower() in (".xlsx", ".xlsm")
+        rows = [[cell.strip() for cell in row] for row in (_of_book(path) if book else _of_text(path, separator))]
+    except _BROKEN as error:
+        raise DataError(
+            what=f"The sheet cannot be read ({type(error).__name__})", where=str(path), remedy="Download it again, or save it as UTF-8 CSV"
+        ) from error
+    return [row for row in rows if any(row)]
+
+
+def _of_book(path: Path) -> list[list[str]]:
+    import openpyxl
+
+    book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+    rows = [["" if cell is None else str(cell) for cell in row] for row in book.worksheets[0].iter_rows(values_only=True)]
+    book.close()
+    width = max(map(len, rows), default=0)
+    return [row + [""] * (width - len(row)) for row in rows]
+
+
+def _of_text(path: Path, separator: str) -> Iterator[list[str]]:
+    with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as stream:
+        data = stream.read(MAX_BYTES + 1)
+    if len(data) > MAX_BYTES:
+        raise ValueError
+    return csv.reader(io.StringIO(decode(data), newline=""), delimiter=separator, strict=True)
+
+
+def decode(data: bytes) -> str:
+    r"""Decode text by its byte order mark, else as UTF-8, else as Latin-1.
+
+    Args:
+        data: The bytes.
+
+    Returns:
+        The text.
+
+    Example:
+        >>> decode("é".encode("utf-16")), decode(b"\xef\xbb\xbfa"), decode(b"\xe9")
+        ('é', 'a', 'é')
+    """
+    for mark, coding in _MARKS:
+        if data.startswith(mark):
+            return data.decode(coding)
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
+
+
+def _split(table: Sequence[list[str]], *, columns: Sequence[str], path: Path) -> tuple[list[str], list[list[str]]]:
+    """Find the header, and cut columns without a name from the right end of header and rows alike."""
+    head = table[:PREAMBLE]
+    place = next((number for number, row in enumerate(head) if set(columns) <= set(row)), None)
+    if place is None:
+        likeliest = max(head, key=lambda row: len(set(columns) & set(row)), default=[])
+        raise _missing(next(name for name in columns if name not in likeliest), likeliest, path)
+    header = table[place]
+    full = width = len(header)
+    while not header[width - 1]:
+        width -= 1
+    return header[:width], [_cut(row, full=full, width=width) for row in table[place + 1 :]]
+
+
+def _cut(row: list[str], *, full: int, width: int) -> list[str]:
+    """Leave a row that overflows the header as it is, so that it is counted."""
+    return row if any(row[full:]) else row[:width]
+
+
+def _missing(name: str, header: Iterable[str], path: Path) -> DataError:
+    near = nearest(name, [other for other in header if other])
+    return DataError(
+        what=f"Column '{name}' is missing",
+        where=str(path),
+        remedy=f"Use the sheet as published; its nearest column is '{near}'" if near else "Use the sheet as published",
+    )
