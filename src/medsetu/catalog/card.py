@@ -14,18 +14,32 @@ from medsetu.core.place import config_folder
 
 REGIONS = ("india", "global")
 PERMISSIONS = ("yes", "no", "ask")
+ROUTES = ("open", "sign-in", "agreement", "unavailable")
+OPPOSITES = {  # what the other card says of the same images
+    "contains": "contained",
+    "contained": "contains",
+    "relabels": "relabelled_by",
+    "relabelled_by": "relabels",
+    "derived_from": "derived_into",
+    "derived_into": "derived_from",
+    "same_images": "same_images",
+    "overlaps": "overlaps",
+}
 CHOICES: dict[str, tuple[str, ...]] = {
     "region": REGIONS,
     "patient_ids": ("yes", "no"),
     "research_use": PERMISSIONS,
     "commercial_use": PERMISSIONS,
     "weights_release": PERMISSIONS,
+    "tables_release": PERMISSIONS,
+    "record": ("release", "part", "platform", "name"),
+    "route": ROUTES,
     "collection": ("case-control", "consecutive", "unknown"),
     "confidence": ("verified", "memory"),
 }
 
 SPDX = re.compile(r"^[A-Za-z0-9.+-]+( (AND|OR|WITH) [A-Za-z0-9.+-]+)*$")
-_LISTS = ("findings", "traps", "unverified")
+_LISTS = ("findings", "traps", "unverified", "aliases", "sites", "also", "formats", "see", "sources")
 _NUMBERS = ("n_images", "n_patients")
 
 
@@ -35,7 +49,7 @@ class Overlap:
 
     Attributes:
         release: Name of the other release.
-        kind: contains, contained, same_images, relabelled or derived, seen from the card that holds the entry.
+        kind: A key of ``OPPOSITES``, seen from the card that holds the entry; the other card says the opposite.
         detail: What is shared, as far as known.
     """
 
@@ -51,10 +65,10 @@ class Card:
     Attributes:
         name: Short name; equals the stem of its file and, where an adapter exists, of its adapter.
         title: Name as published.
-        country: Where the patients are from, in a word or two.
+        country: Where the patients are from; several countries with commas between, or ``several`` where they are not listed.
         region: Whether the patients are Indian (``india``) or not (``global``).
-        modality: CXR (chest X-ray) or MG (mammography).
-        body_part: chest or breast.
+        modality: CXR (chest X-ray), MG (mammography), XR (other X-ray), CT, MR, US (ultrasound), fundus, WSI (slides) or various.
+        body_part: What the images show.
         findings: Labels, as medsetu or the release writes them.
         n_images: Images as published.
         n_patients: Patients as published.
@@ -67,6 +81,7 @@ class Card:
         research_use: yes, no, or ask (terms allow or seem to allow it, confirm before relying on it).
         commercial_use: yes, no or ask.
         weights_release: Whether weights trained on it may be published: yes, no or ask; None when the terms known do not say.
+        tables_release: Whether tables about its single images (manifests, scores) may be passed on: yes, no or ask; None as above.
         access: How to get it.
         homepage: Address.
         doi: Digital object identifier.
@@ -82,6 +97,20 @@ class Card:
         traps: What goes wrong with it.
         overlaps: Images shared with other releases.
         tombstone: Why it cannot be had (any more); None for a living release.
+        record: release, part (of a release that has a card), platform (where releases are found), or name (people look for it, but no
+            release of that name is known).
+        route: open, sign-in, agreement (also credentials and request forms) or unavailable; None where it is not known.
+        aliases: Other names people look for.
+        version: As published.
+        made_in: Where it was collated or annotated, when that is not where the patients are from.
+        sites: Hospitals or centres.
+        also: Further modalities.
+        formats: File formats.
+        pixels: Depth, size and colour.
+        layout: How it lies on disk.
+        patient_key: Where the patient id stands.
+        see: Releases that exist and come nearest, where this name has none.
+        sources: Where the facts were read.
     """
 
     name: str
@@ -117,6 +146,20 @@ class Card:
     blinding: str | None = None
     acquired: str | None = None
     setting: str | None = None
+    record: str = "release"
+    route: str | None = None
+    tables_release: str | None = None
+    aliases: tuple[str, ...] = ()
+    version: str | None = None
+    made_in: str | None = None
+    sites: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
+    formats: tuple[str, ...] = ()
+    pixels: str | None = None
+    layout: str | None = None
+    patient_key: str | None = None
+    see: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
 
 
 def cards_folder() -> Path:
@@ -182,7 +225,7 @@ def _read(path: Path) -> Card:
 def _value(key: str, value: Any, path: Path) -> Any:  # noqa: ANN401 - a YAML value becomes a field of Card
     """Type one value: lists become tuples, YAML's own yes and no become words again."""
     if key in _LISTS:
-        return tuple(str(item) for item in value or ())
+        return _words(key, value, path)
     if key == "overlaps":
         return tuple(_overlap(item, path) for item in value or ())
     if key in CHOICES:
@@ -197,8 +240,20 @@ def _value(key: str, value: Any, path: Path) -> Any:  # noqa: ANN401 - a YAML va
     return value
 
 
+def _words(key: str, value: Any, path: Path) -> tuple[str, ...]:  # noqa: ANN401 - a YAML value
+    if not isinstance(value, list | None):
+        raise wrong(path, what=f"The value of '{key}' is not a list")
+    words = tuple(str(item) for item in value or ())
+    known = {field.name for field in fields(Card)}
+    if key == "unverified" and set(words) - known:
+        raise ConfigError(
+            what="An unverified field is not one of the card", where=str(path), value=min(set(words) - known), allowed=sorted(known)
+        )
+    return words
+
+
 def _choice(key: str, value: Any, path: Path) -> str | None:  # noqa: ANN401 - a YAML value
-    if value is None and key in ("patient_ids", "weights_release"):
+    if value is None and key in ("patient_ids", "weights_release", "tables_release", "route"):
         return None
     return choice(key, value, path, allowed=CHOICES[key])
 
@@ -207,4 +262,5 @@ def _overlap(item: Any, path: Path) -> Overlap:  # noqa: ANN401 - a YAML value
     names = {field.name for field in fields(Overlap)}
     if not isinstance(item, Mapping) or set(item) != names:
         raise wrong(path, what="An overlap does not name release, kind and detail")
-    return Overlap(**{key: str(item[key]) for key in names})
+    kind = choice("kind", item["kind"], path, allowed=tuple(OPPOSITES))
+    return Overlap(release=str(item["release"]), kind=kind, detail=str(item["detail"]))
