@@ -17,12 +17,12 @@ class Facts:
     """What a file says about its image.
 
     Attributes:
-        file_format: ``png``, ``jpeg``, ``tiff``, ``pgm`` or ``dicom``.
+        file_format: ``png``, ``jpeg``, ``tiff``, ``pgm``, ``dicom``, ``nifti`` or ``npz``.
         color_mode: Mode as decoded (Pillow's name) or DICOM photometric interpretation.
         height: Rows.
         width: Columns.
         bits: Bits per sample as declared by the file.
-        spacing_mm: Distance of pixel centres in mm; NaN when the file does not say.
+        spacing_mm: Distance of pixel centres within a slice in mm; NaN when the file does not say.
         modality: DICOM modality such as ``DX``; empty when unknown.
         view: One of ``core.sample.VIEWS``; empty when unknown.
         laterality: ``L``, ``R``, ``B``; empty when unknown.
@@ -30,6 +30,8 @@ class Facts:
         age_years: Age in years; NaN when unknown.
         device: Manufacturer and model in lower case; empty when unknown.
         file_bytes: Size of the file in bytes.
+        depth: Slices or frames; 1 of a picture.
+        slice_mm: Distance of slices in mm; NaN when the file does not say, and of pictures.
         steps: What was done to the stored values, in order.
     """
 
@@ -46,6 +48,8 @@ class Facts:
     sex: str = ""
     age_years: float = float("nan")
     device: str = ""
+    depth: int = 1
+    slice_mm: float = float("nan")
     steps: tuple[str, ...] = ()
 
 
