@@ -1,47 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Single-frame grey DICOM images (CR, DX, MG and their like) to grey in [0, 1], with the facts of their header."""
+"""Single-frame DICOM images (CR, DX, MG, US and their like) to grey in [0, 1], with the facts of their header."""
 
 import io
+import math
 import zlib
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import dcmread, uid
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.encaps import get_frame
 from pydicom.filereader import read_dataset
-from pydicom.pixels.decoders.base import get_decoder
 
 from medsetu.reader import header as element
-from medsetu.reader.codestream import parse_codestream
-from medsetu.reader.grey import Coding, coding_of, grey_table
+from medsetu.reader.colour import decode_colour, is_colour, luma
+from medsetu.reader.decoder import decode, has_embedded_overlay, look_up
+from medsetu.reader.grey import coding_of, grey_table, unit_of
 from medsetu.reader.guard import Unreadable, guarded
 from medsetu.reader.picture import MAX_PIXELS, Facts, Picture, check_size
-
-_PLUGINS: Final = {
-    uid.ImplicitVRLittleEndian: "",
-    uid.ExplicitVRLittleEndian: "",
-    uid.ExplicitVRBigEndian: "",
-    uid.RLELossless: "pydicom",
-    uid.JPEGBaseline8Bit: "pillow",
-    uid.JPEGExtended12Bit: "pillow",
-    uid.JPEGLossless: "gdcm",
-    uid.JPEGLosslessSV1: "gdcm",
-    uid.JPEGLSLossless: "gdcm",
-    uid.JPEGLSNearLossless: "gdcm",
-    uid.JPEG2000Lossless: "pylibjpeg",
-    uid.JPEG2000: "pylibjpeg",
-    uid.HTJ2KLossless: "pylibjpeg",
-    uid.HTJ2KLosslessRPCL: "pylibjpeg",
-    uid.HTJ2K: "pylibjpeg",
-}
-"""Decoder of each transfer syntax: gdcm only where nothing else reads it, for it can end the process on broken bytes."""
+from medsetu.reader.ultrasound import regions
 
 _FOR_PROCESSING: Final = ("1.2.840.10008.5.1.4.1.1.1.1.1", "1.2.840.10008.5.1.4.1.1.1.2.1", "1.2.840.10008.5.1.4.1.1.1.3.1")
 _PREAMBLE: Final = 128
 _MAX_INFLATED: Final = 2 * MAX_PIXELS + (1 << 26)  # bytes
-_BLOCK: Final = 1 << 14  # pixels
 
 
 def is_dicom(data: bytes) -> bool:
@@ -62,10 +43,10 @@ def is_dicom(data: bytes) -> bool:
 
 @guarded("DICOM")
 def read_dicom(data: bytes, *, sample_id: str = "") -> Picture:
-    """Read a single-frame grey DICOM image.
+    """Read a single-frame DICOM image.
 
     Modality LUT or rescale, then VOI LUT or the first window, then at most one inversion, then the declared range onto [0, 1]
-    (PS3.4 N.2). Padding becomes black. No overlay is drawn.
+    (PS3.4 N.2). Padding becomes black. No overlay is drawn. Colour, as ultrasound has it, is reduced to luma.
 
     Args:
         data: The whole file.
@@ -75,22 +56,20 @@ def read_dicom(data: bytes, *, sample_id: str = "") -> Picture:
         The picture; ``facts.steps`` lists each step in order.
 
     Raises:
-        DataError: For anything but one intact grey frame meant for presentation.
+        DataError: For anything but one intact frame meant for presentation.
     """
     del sample_id  # used by the guard
-    header = _open(data)
+    header = open_header(data)
     _check_kind(header)
-    coding = coding_of(header)
-    table, steps = grey_table(header, coding)
-    spacing_mm, spacing_steps = element.spacing(header)
-    pixels = _look_up(table, _decode(header, coding), coding)
+    pixels, bits, steps = _pixels(header)
+    spacing_mm, spacing_steps = _spacing(header)
     height, width = pixels.shape
     facts = Facts(
         file_format="dicom",
         color_mode=element.word(header, "PhotometricInterpretation"),
         height=height,
         width=width,
-        bits=coding.bits,
+        bits=bits,
         file_bytes=len(data),
         spacing_mm=spacing_mm,
         modality=element.word(header, "Modality"),
@@ -99,13 +78,43 @@ def read_dicom(data: bytes, *, sample_id: str = "") -> Picture:
         sex=element.sex(header),
         age_years=element.age(header),
         device=element.device(header),
-        steps=steps + (("overlay bits masked",) if _has_embedded_overlay(header) else ()) + spacing_steps,
+        steps=steps + (("overlay bits masked",) if has_embedded_overlay(header) else ()) + spacing_steps,
     )
     return Picture(pixels, facts)
 
 
-def _open(data: bytes) -> Dataset:
-    """Parse the header; deflated files are inflated here, because a limit has to stand before the memory is gone."""
+def _pixels(header: Dataset) -> tuple[NDArray[np.float32], int, tuple[str, ...]]:
+    """Grey in [0, 1], bits per sample, and the steps taken."""
+    if is_colour(header):
+        return luma(decode_colour(header)), 8, ("colour to grey by luma",)
+    coding = coding_of(header)
+    unit_of(header, header)  # refuses a CT that was read with the wrong sign
+    table, steps = grey_table(header, coding)
+    return look_up(table, decode(header, coding), coding), coding.bits, steps
+
+
+def _spacing(header: Dataset) -> tuple[float, tuple[str, ...]]:
+    """Distance of pixel centres, mm; of ultrasound that of its tissue regions, where they agree."""
+    spacing_mm, steps = element.spacing(header)
+    found = {region.spacing_mm for region in regions(header) if region.kind == "tissue"}
+    if not math.isnan(spacing_mm) or len(found) != 1:
+        return spacing_mm, steps
+    across, down = found.pop()
+    return math.sqrt(across * down), ("spacing of the tissue region",)
+
+
+def open_header(data: bytes) -> Dataset:
+    """Parse the header; deflated files are inflated here, because a limit has to stand before the memory is gone.
+
+    Args:
+        data: The whole file.
+
+    Returns:
+        The data set; its pixels are not decoded.
+
+    Raises:
+        Unreadable: When a deflated data set is truncated or too large. pydicom's own errors pass through to the guard.
+    """
     meta_end = 144 + int.from_bytes(data[140:144], "little")  # PS3.10 section 7.1: the group length comes first
     if data.startswith(b"DICM", _PREAMBLE) and uid.DeflatedExplicitVRLittleEndian.encode() in data[144:meta_end]:
         inflater = zlib.decompressobj(-zlib.MAX_WBITS)
@@ -135,41 +144,6 @@ def _check_kind(header: Dataset) -> None:
     if frames not in (None, 1):
         raise Unreadable(expected="one frame", found=f"{frames:g} frames", remedy="Export the frame that is meant to a file of its own")
     grey = element.word(header, "PhotometricInterpretation") in ("MONOCHROME1", "MONOCHROME2")
-    if element.whole(header, "SamplesPerPixel") != 1 or not grey:
-        raise Unreadable(expected="one grey sample per pixel", found="a colour image or none declared")
+    if not is_colour(header) and (element.whole(header, "SamplesPerPixel") != 1 or not grey):
+        raise Unreadable(expected="grey, RGB, YBR or palette pixels", found="others or none declared")
     check_size(element.whole(header, "Rows"), element.whole(header, "Columns"))
-
-
-def _decode(header: Dataset, coding: Coding) -> NDArray[np.integer]:
-    """Stored values, (H, W); a view on the file's bytes where nothing was compressed."""
-    syntax = uid.UID(header.file_meta.TransferSyntaxUID)
-    if syntax not in _PLUGINS:
-        raise Unreadable(expected="a transfer syntax for still images", found="another one", remedy="Convert it, for example with dcmdjpeg")
-    if syntax.is_encapsulated and syntax != uid.RLELossless:
-        stream = parse_codestream(get_frame(header.PixelData, 0, number_of_frames=1), syntax)
-        shape = (stream.height, stream.width, stream.components)
-        if shape != (header.Rows, header.Columns, 1) or stream.precision > header.BitsAllocated:
-            raise Unreadable(expected="a codestream of the declared size", found="another size")
-    options: dict[str, Any] = {"view_only": True, "correct_unused_bits": False}
-    stored, _ = get_decoder(syntax).as_array(header, raw=True, index=0, decoding_plugin=_PLUGINS[syntax], **options)
-    low, high = coding.span
-    if not _has_embedded_overlay(header) and (int(stored.min()) < low or int(stored.max()) > high):
-        raise Unreadable(expected=f"stored values of {coding.bits} bits", found="values beyond them")
-    return stored
-
-
-def _has_embedded_overlay(header: Dataset) -> bool:
-    """Whether unused high bits hold a graphic (retired use, PS3.3 C.9.2: Overlay Bit Position above 0), which is masked away."""
-    return any(int(header[group, 0x0102].value or 0) > 0 for group in range(0x6000, 0x6020, 2) if (group, 0x0102) in header)
-
-
-def _look_up(table: NDArray[np.float32], stored: NDArray[np.integer], coding: Coding) -> NDArray[np.float32]:
-    """Grey of each stored value, some rows at a time: numpy widens indices to eight bytes, and these should not leave the cache."""
-    native = stored.astype(stored.dtype.newbyteorder("="), copy=False)
-    codes: NDArray[np.unsignedinteger] = native.view(f"u{native.itemsize}")
-    mask = codes.dtype.type((1 << coding.bits) - 1)
-    grey = np.empty(codes.shape, np.float32)
-    rows = max(1, _BLOCK // codes.shape[1])
-    for top in range(0, codes.shape[0], rows):
-        np.take(table, codes[top : top + rows] & mask, out=grey[top : top + rows], mode="clip")
-    return grey

@@ -7,6 +7,7 @@ image in a single pass. The scale is always what the header declares, never the 
 
 import math
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +15,10 @@ from pydicom.dataset import Dataset
 
 from medsetu.reader.guard import Unreadable
 from medsetu.reader.header import number, values, whole, word
+from medsetu.reader.volume import HOUNSFIELD
 
 _Values = NDArray[np.float64]
+_AIR: Final = -100.0  # HU: an unsigned CT that begins above this cannot show air
 
 
 @dataclass(frozen=True)
@@ -57,8 +60,7 @@ def grey_table(header: Dataset, coding: Coding) -> tuple[NDArray[np.float32], tu
         >>> float(table[0]), float(table[255]), steps
         (1.0, 0.0, ('scaled by stored range 0 to 255', 'inverted (MONOCHROME1)'))
     """
-    codes = np.arange(1 << coding.bits)
-    stored = np.where(codes > coding.span[1], codes - len(codes), codes)
+    stored = _patterns(coding)
     measured, ends, modality_steps = _modality(header, stored.astype(np.float64), coding)
     grey, voi_steps = _voi(header, measured, ends)
     inversion = _inversion(header)
@@ -69,6 +71,69 @@ def grey_table(header: Dataset, coding: Coding) -> tuple[NDArray[np.float32], tu
         grey[(stored >= padded[0]) & (stored <= padded[1])] = 0.0
     steps = modality_steps + voi_steps + inversion + (("padding to black",) if padded is not None else ())
     return grey.astype(np.float32), steps
+
+
+def measured_table(header: Dataset, coding: Coding) -> tuple[NDArray[np.float32], tuple[str, ...]]:
+    """Look up what every possible stored value measures: the modality step alone, in its own unit (HU of a CT).
+
+    Args:
+        header: The data set, or the functional group that holds the rescale.
+        coding: How stored values are coded.
+
+    Returns:
+        (2 ** bits,) float32 by the unsigned bit pattern, padding at the lowest value that is no padding; and the steps taken.
+
+    Raises:
+        Unreadable: For non-finite numbers, zero slopes and broken tables.
+
+    Example:
+        >>> header = Dataset()
+        >>> header.RescaleSlope, header.RescaleIntercept = 1, -1024
+        >>> table, steps = measured_table(header, Coding(bits=12, signed=False))
+        >>> float(table[0]), float(table[-1]), steps
+        (-1024.0, 3071.0, ('rescaled by slope 1 and intercept -1024',))
+    """
+    stored = _patterns(coding)
+    measured, _, steps = _modality(header, stored.astype(np.float64), coding)
+    padded = _padding(header, coding)
+    if padded is not None:
+        outside = (stored < padded[0]) | (stored > padded[1])
+        measured[~outside] = measured[outside].min() if outside.any() else 0.0
+        steps += ("padding to the lowest value",)
+    return measured.astype(np.float32), steps
+
+
+def unit_of(header: Dataset, rescale: Dataset) -> str:
+    """Unit of the values after the modality step.
+
+    Args:
+        header: The data set.
+        rescale: Where the rescale stands: the data set, or a functional group.
+
+    Returns:
+        ``HU`` for a CT that does not name another unit, else an empty string.
+
+    Raises:
+        Unreadable: For an unsigned CT without an offset: values stored with a sign and read without one (seen in RSNA 2019) look like that.
+    """
+    if word(header, "Modality") != "CT" or word(rescale, "RescaleType") not in ("", "HU"):
+        return ""
+    intercept = number(rescale, "RescaleIntercept")
+    if intercept is None:
+        return ""
+    if whole(header, "PixelRepresentation") == 0 and intercept > _AIR:
+        raise Unreadable(
+            expected="Hounsfield units",
+            found=f"unsigned values with the offset {intercept:g}, which cannot show air",
+            remedy="Leave it out",
+        )
+    return HOUNSFIELD
+
+
+def _patterns(coding: Coding) -> NDArray[np.int64]:
+    """Stored value of every unsigned bit pattern."""
+    codes = np.arange(1 << coding.bits)
+    return np.where(codes > coding.span[1], codes - len(codes), codes)
 
 
 def _modality(header: Dataset, stored: _Values, coding: Coding) -> tuple[_Values, tuple[float, float], tuple[str, ...]]:

@@ -85,6 +85,36 @@ def number(header: Dataset, keyword: str) -> float | None:
     return value
 
 
+def numbers(header: Dataset, keyword: str, count: int) -> tuple[float, ...] | None:
+    """All values of a numeric element of fixed length.
+
+    Args:
+        header: The data set.
+        keyword: DICOM keyword.
+        count: How many there must be.
+
+    Returns:
+        Finite numbers, or None when the element is absent or empty.
+
+    Raises:
+        Unreadable: When there are more or fewer, or one is no finite number.
+
+    Example:
+        >>> header = Dataset()
+        >>> header.ImagePositionPatient = [-1, 2.5, 3]
+        >>> numbers(header, "ImagePositionPatient", 3), numbers(header, "PixelSpacing", 2)
+        ((-1.0, 2.5, 3.0), None)
+    """
+    found = values(header, keyword)
+    try:
+        given = tuple(float(str(value)) for value in found)
+    except (TypeError, ValueError, OverflowError):
+        given = ()
+    if found and (len(given) != count or not all(map(math.isfinite, given))):
+        raise Unreadable(expected=f"{count} finite numbers in {keyword}", found="other values")
+    return given if found else None
+
+
 def whole(header: Dataset, keyword: str) -> int:
     """First value of a required whole number.
 
