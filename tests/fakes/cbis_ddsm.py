@@ -17,19 +17,21 @@ HEADER = ["patient_id", "breast_density", "left or right breast", "image view", 
 PATHOLOGY = ("MALIGNANT", "BENIGN", "BENIGN_WITHOUT_CALLBACK", "MALIGNANT")
 
 
-def dicom(path: Path, picture: np.ndarray, *, key: str) -> None:
-    """Write a mammogram of 12 bits."""
+def dicom(path: Path, picture: np.ndarray, *, key: str, modality: str = "MG", **elements) -> None:
+    """Write a film of 12 bits, a mammogram unless said otherwise; further elements by keyword."""
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = DigitalMammographyXRayImageStorageForPresentation
     meta.MediaStorageSOPInstanceUID = generate_uid(entropy_srcs=[key])
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     data = FileDataset(str(path), {}, file_meta=meta, preamble=b"\0" * 128)
     data.SOPClassUID, data.SOPInstanceUID = meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID
-    data.PatientName, data.PatientID, data.Modality = SENTINEL, SENTINEL, "MG"
+    data.PatientName, data.PatientID, data.Modality = SENTINEL, SENTINEL, modality
     data.PhotometricInterpretation, data.SamplesPerPixel = "MONOCHROME2", 1
     data.Rows, data.Columns = picture.shape
     data.BitsAllocated, data.BitsStored, data.HighBit, data.PixelRepresentation = 16, 12, 11, 0
     data.PixelData = np.round(picture * 4095).astype("<u2").tobytes()
+    for keyword, value in elements.items():
+        setattr(data, keyword, value)
     path.parent.mkdir(parents=True, exist_ok=True)
     pydicom.dcmwrite(path, data, enforce_file_format=True)
 

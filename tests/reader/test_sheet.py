@@ -7,7 +7,7 @@ import openpyxl
 import pytest
 
 from medsetu.core.errors import DataError
-from medsetu.reader.sheet import read_cells, read_sheet
+from medsetu.reader.sheet import keyed, read_cells, read_sheet
 
 TEXT = 'Image, Edema ,Note\na.png,1,"one, two"\nb.png,,ü\n'
 ROWS = [{"Image": "a.png", "Edema": "1", "Note": "one, two"}, {"Image": "b.png", "Edema": "", "Note": "ü"}]
@@ -76,3 +76,9 @@ def test_an_unclosed_quote_is_damage(tmp_path):
     (tmp_path / "labels.csv").write_text('Image,Note\na,"open\n')
     with pytest.raises(DataError, match="cannot be read"):
         read_cells(tmp_path / "labels.csv")
+
+
+def test_a_name_has_one_row(tmp_path):
+    assert keyed(["a", "b"], str.upper, path=tmp_path) == {"A": "a", "B": "b"}
+    with pytest.raises(DataError, match="1 rows name a film"):
+        keyed(["a", "A"], str.upper, path=tmp_path)

@@ -6,8 +6,9 @@ import gzip
 import io
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from medsetu.core.errors import DataError, nearest
 
@@ -16,6 +17,7 @@ MAX_BYTES = 1 << 31
 PREAMBLE = 60
 """Rows above the header that may be notes."""
 
+_Row = TypeVar("_Row")
 _MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 _BROKEN = (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile, zlib.error, csv.Error)
 
@@ -51,6 +53,29 @@ def read_sheet(path: Path, *, columns: Sequence[str], optional: Sequence[str] = 
         )
     absent = dict.fromkeys(optional, "")
     return [absent | {name: row[place] for name, place in at.items()} for row in rows]
+
+
+def keyed(rows: Iterable[_Row], key: Callable[[_Row], str], *, path: Path) -> dict[str, _Row]:
+    """Find rows by a name that only one of them may have.
+
+    Args:
+        rows: Rows of a sheet.
+        key: Name of a row.
+        path: The sheet, for the message.
+
+    Returns:
+        Row by name.
+
+    Raises:
+        DataError: Two rows have one name.
+    """
+    table = [(key(row), row) for row in rows]
+    found = dict(table)
+    if len(found) != len(table):
+        raise DataError(
+            what=f"{len(table) - len(found)} rows name a film that has a row already", where=str(path), remedy="Use the sheet as published"
+        )
+    return found
 
 
 def read_cells(path: Path, *, separator: str = ",") -> list[list[str]]:

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""RSNA Pneumonia Detection Challenge 2018 (Shih et al., Radiol Artif Intell 2019;1:e180041): opacities on films of ChestX-ray14."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from medsetu.core.errors import DataError
+from medsetu.core.label import NEGATIVE, POSITIVE
+from medsetu.reader.sheet import read_sheet
+from medsetu.release.base import ReleaseIndex, by_stem, finish_index, image_files, join_rows, require_file, require_folder
+
+LABELS, CLASSES = "stage_2_train_labels.csv", "stage_2_detailed_class_info.csv"
+TRAIN, TEST = "stage_2_train_images", "stage_2_test_images"
+_TARGET = {"1": POSITIVE, "0": NEGATIVE}
+_CLASS = {  # class -> opacity suspicious for pneumonia, anything abnormal
+    "Normal": (NEGATIVE, NEGATIVE),
+    "No Lung Opacity / Not Normal": (NEGATIVE, POSITIVE),
+    "Lung Opacity": (POSITIVE, POSITIVE),
+}
+
+
+@dataclass(frozen=True)
+class RsnaPneumonia:
+    """The challenge as downloaded: ``stage_2_train_images/<id>.dcm``, the list of boxes and the list of classes.
+
+    Attributes:
+        root: Folder that holds them.
+        name: Name of the release in tables.
+    """
+
+    root: Path
+    name: str = "rsna_pneumonia"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "root", Path(self.root))
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """An opacity that readers found suspicious for pneumonia, and anything abnormal."""
+        return ("lung_opacity", "abnormal")
+
+    def index(self) -> ReleaseIndex:
+        """Join the lists and the films by name; a film has one row per box in both lists.
+
+        Returns:
+            The index, without patients: the column ``patientId`` names the film. Test films have no labels and are listed as excluded.
+
+        Raises:
+            DataError: A list or the folder is missing, or the lists contradict each other or themselves.
+        """
+        rows = self._rows()
+        require_folder(self.root / TRAIN, release=self.name)
+        files = by_stem(image_files(self.root, below=TRAIN, suffixes=(".dcm",)), release=self.name)
+        pairs, excluded = join_rows(rows, files, place=f"{TRAIN}/{{}}.dcm".format)
+        excluded += [(path, "test film, its label is kept back") for path in image_files(self.root, below=TEST, suffixes=(".dcm",))]
+        table = pd.DataFrame([(path, *values) for path, values in pairs], columns=["path", *self.findings])
+        return finish_index(
+            table.assign(site="NIH", country="USA", modality="CR", seen="film of nih_chestxray14"),
+            release=self.name,
+            root=self.root,
+            findings=self.findings,
+            excluded=excluded,
+            notes=["No patient ids: splits and intervals are by image", "All films are films of NIH ChestX-ray14: use one of the two"],
+        )
+
+    def _rows(self) -> dict[str, tuple[float, float]]:
+        path = require_file(self.root / CLASSES, release=self.name)
+        found: dict[str, tuple[float, float]] = {}
+        for row in read_sheet(path, columns=["patientId", "class"]):
+            values = _CLASS.get(row["class"])
+            if values is None or found.setdefault(row["patientId"], values) != values:
+                raise DataError(
+                    what="A class is none of the release's three, or a film has two", where=str(path), remedy="Use the list as published"
+                )
+        path = require_file(self.root / LABELS, release=self.name)
+        for row in read_sheet(path, columns=["patientId", "x", "y", "width", "height", "Target"]):
+            target = _TARGET.get(row["Target"])
+            boxed = all(row[name] for name in ("x", "y", "width", "height"))
+            if target is None or target != found.get(row["patientId"], (None,))[0] or boxed != (target == POSITIVE):
+                raise DataError(
+                    what="A row of the boxes contradicts the list of classes, or has a target without box or a box without target",
+                    where=str(path),
+                    remedy="Use both lists as published",
+                )
+        return found

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""RSNA pneumonia: one film from several boxes, an opacity and anything abnormal, and two lists that must agree."""
+
+import pytest
+
+from fakes.rsna_pneumonia import write
+from medsetu.core.errors import DataError
+from medsetu.release.rsna_pneumonia import RsnaPneumonia
+
+
+def test_several_boxes_are_one_film(tmp_path):
+    samples = RsnaPneumonia(write(tmp_path)).index().samples
+    assert len(samples) == 18
+    number = samples["path"].str.extract(r"(\d{4})a")[0].astype(int)
+    assert (samples["lung_opacity"] == (number % 3 == 2)).all()
+    assert (samples["abnormal"] == (number % 3 > 0)).all()
+    assert samples["patient_id"].isna().all()  # patientId names the film
+    assert set(samples["seen"]) == {"film of nih_chestxray14"}
+
+
+def test_test_films_and_films_without_row_are_named(tmp_path):
+    root = write(tmp_path)
+    first = sorted((root / "stage_2_train_images").iterdir())[0]
+    first.rename(first.with_name("stranger.dcm"))
+    index = RsnaPneumonia(root).index()
+    assert sorted(index.excluded["reason"]) == ["image without row", "row without image", "test film, its label is kept back"]
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("stage_2_train_labels.csv", "264.0,152.0,213.0,379.0,1", ",,,,1"),  # a target without box
+        ("stage_2_train_labels.csv", "264.0,152.0,213.0,379.0,1", "264.0,152.0,213.0,379.0,0"),
+        ("stage_2_train_labels.csv", ",,,,0", ",,,,2"),
+        ("stage_2_detailed_class_info.csv", "Lung Opacity\n", "Opacity\n"),
+        ("stage_2_detailed_class_info.csv", "4a2c,Lung Opacity", "4a2c,Normal"),
+    ],
+)
+def test_lists_that_contradict_are_refused(tmp_path, file, old, new):
+    root = write(tmp_path)
+    text = (root / file).read_bytes().decode().replace("\r\n", "\n")
+    assert old in text
+    (root / file).write_text(text.replace(old, new, 1))
+    with pytest.raises(DataError, match=r"contradicts|three"):
+        RsnaPneumonia(root).index()
