@@ -59,7 +59,9 @@ class VindrCxr:
         Raises:
             DataError: A list or folder is missing, a column is missing, a reader read a film twice, or a cell is no label.
         """
-        votes, excluded, paths = [], [], {}
+        votes: list[dict[str, object]] = []
+        excluded: list[tuple[str, str]] = []
+        paths: dict[str, str] = {}
         for split, reader in (("train", "rad_id"), ("test", "")):
             rows = self._rows(split, reader)
             folder = require_folder(self.root / split, release=self.name).name
