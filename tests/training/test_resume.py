@@ -10,9 +10,11 @@ import sys
 import tempfile
 import textwrap
 import time
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -20,13 +22,14 @@ import torch
 
 from medsetu.core.errors import DataError, ResourceError
 from medsetu.core.run import sha256_file
+from medsetu.training.fit import fit_stage
 from medsetu.training.loss import GroupDro
 from medsetu.training.mixing import Mixing
 from medsetu.training.plan import StagePlan
 from medsetu.training.resizing import Resizing
-from medsetu.training.resume import AtomicCheckpointIO, RandomState, latest_checkpoint
+from medsetu.training.resume import AtomicCheckpointIO, RandomState, ResumePoint, latest_checkpoint
 from medsetu.tuning.strategy import LinearProbe
-from training.conftest import OPTIONS, KilledData, KilledError, ToyData, resumed_like_whole, run
+from training.conftest import CPU, OPTIONS, KilledData, KilledError, ToyData, resumed_like_whole, run, small_network
 
 TESTS = Path(__file__).parents[1]
 
@@ -111,6 +114,32 @@ def test_a_signal_saves_leaves_with_its_code_and_resumes_exactly(
     assert json.loads((tmp_path / "cut" / "resumable").read_text())["signal"] == number.name
     assert run(tmp_path / "cut", plan=plan).sha256 == whole.sha256
     assert sorted(path.name for path in (tmp_path / "cut").iterdir()) == ["best.safetensors", "best.safetensors.sha256"]
+
+
+@pytest.mark.parametrize("change", [{"ema": 0.9}, {"swa": 0.7}, {"patience": 1, "epochs": 6, "lr": 1.0}], ids=["ema", "swa", "patience"])
+def test_killed_after_the_last_save_nothing_is_left_to_train(
+    tmp_path: Path, plan: StagePlan, change: dict[str, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan, networks, results = replace(plan, **change), [small_network() for _ in range(3)], []  # type: ignore[arg-type]
+    options = replace(OPTIONS, save_every_s=0.0)
+    for network, place in zip(networks, ("whole", "cut", "cut"), strict=True):
+        with monkeypatch.context() as patch:
+            if network is networks[1]:
+                patch.setattr(ResumePoint, "clear", Mock(side_effect=KilledError))
+            with pytest.raises(KilledError) if network is networks[1] else nullcontext():
+                results.append(fit_stage(network, ToyData(), plan=plan, folder=tmp_path / place, seed=0, hardware=CPU, options=options))
+    whole, resumed = results
+    assert (resumed.sha256, resumed.best_epoch, resumed.epochs_run) == (whole.sha256, whole.best_epoch, whole.epochs_run)
+    assert whole.epochs_run < plan.epochs or not plan.patience, "it has stopped early"
+    for name, tensor in networks[0].state_dict().items():
+        assert torch.equal(networks[2].state_dict()[name], tensor), name
+
+
+def test_a_resumed_run_has_no_more_patience(tmp_path: Path, plan: StagePlan) -> None:
+    """Killed after the save of the first epoch without an improvement."""
+    plan = replace(plan, patience=2, epochs=6, lr=1.0)
+    whole = resumed_like_whole(tmp_path, plan=plan, after=24)
+    assert (whole.best_epoch, whole.epochs_run) == (2, 5)
 
 
 @pytest.mark.parametrize("accumulate", [2, 4])  # 6 batches per epoch: 4 leaves a shorter sum at the end

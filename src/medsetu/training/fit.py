@@ -15,22 +15,22 @@ from typing import Any, Protocol
 
 import pytorch_lightning as pl
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
-from pytorch_lightning.callbacks import EarlyStopping, EMAWeightAveraging, LearningRateMonitor, TQDMProgressBar
+from pytorch_lightning.callbacks import LearningRateMonitor, TQDMProgressBar
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.strategies import DDPStrategy, Strategy
 from torch import Tensor
 
 from medsetu.backbone.network import Network
 from medsetu.core.errors import ConfigError
+from medsetu.training.average import ExponentialAverage, StochasticWeightAveraging, first_averaged
 from medsetu.training.checkpointing import checkpoint_blocks
 from medsetu.training.hardware import Hardware, forget_peak, peak_memory, process_rank
 from medsetu.training.loss import prevalence_weight
 from medsetu.training.module import StageModule
-from medsetu.training.plan import MONITORS, StagePlan
+from medsetu.training.plan import StagePlan
 from medsetu.training.resume import AtomicCheckpointIO, RandomState, ResumePoint, latest_checkpoint
 from medsetu.training.selection import Selection
 from medsetu.training.stop import Signals, StoppedError
-from medsetu.training.swa import StochasticWeightAveraging, first_averaged
 from medsetu.tuning.distil import Teacher
 
 BEST = "best.safetensors"
@@ -170,7 +170,7 @@ def fit_stage(
         checkpoint_blocks(network)
     if options.compile:
         module.network.compile()
-    selection = Selection(tuple(data.val_names), folder / BEST)
+    selection = Selection(tuple(data.val_names), folder / BEST, patience=plan.patience)
     with quiet(), Signals() as signals:
         start = latest_checkpoint(folder)
         resume = ResumePoint(folder, every_s=options.save_every_s, signals=signals, start=start)
@@ -189,7 +189,7 @@ def fit_stage(
         finally:
             close_loggers(loggers)
     seconds = time.perf_counter() - began
-    images = len(data.train_labels) * trainer.current_epoch if start is None else float("nan")
+    images = len(data.train_labels) * selection.epochs_run if start is None else float("nan")
     if trainer.is_global_zero:
         resume.clear(selection.path)
         selection.require_kept()
@@ -198,7 +198,7 @@ def fit_stage(
         sha256=selection.sha256,
         best_epoch=selection.best_epoch,
         best_value=selection.best_value,
-        epochs_run=trainer.current_epoch,
+        epochs_run=selection.epochs_run,
         seconds=seconds,
         images_per_s=images / seconds,
         parameters_trained=trained,
@@ -246,12 +246,10 @@ def _train(trainer: pl.Trainer, module: StageModule, data: pl.LightningDataModul
 def _optional(plan: StagePlan, options: TrainerOptions, *, steps: int, has_logger: bool) -> list[pl.Callback]:
     callbacks: list[pl.Callback] = []
     if plan.ema > 0:
-        callbacks.append(EMAWeightAveraging(decay=plan.ema))
+        callbacks.append(ExponentialAverage(decay=plan.ema))
     if plan.swa > 0:
         first = first_averaged(plan.epochs, share=plan.swa)
         callbacks.append(StochasticWeightAveraging(steps_per_epoch=steps // plan.epochs, first_epoch=first))
-    if plan.patience > 0:
-        callbacks.append(EarlyStopping(plan.monitor_key, mode=MONITORS[plan.monitor], patience=plan.patience))
     if has_logger:
         callbacks.append(LearningRateMonitor("epoch"))
     if _shows_progress(options):

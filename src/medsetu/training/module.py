@@ -12,9 +12,9 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from medsetu.backbone.network import Network
 from medsetu.core.errors import ConfigError, DataError
+from medsetu.training.average import first_averaged
 from medsetu.training.plan import StagePlan
 from medsetu.training.schedule import phased_cosine
-from medsetu.training.swa import first_averaged
 from medsetu.tuning.distil import Teacher
 from medsetu.tuning.statistics import hold_statistics, prepare_statistics
 from medsetu.tuning.strategy import trainable_names

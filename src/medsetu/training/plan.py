@@ -38,8 +38,8 @@ class StagePlan:
         accumulate: Steps whose gradients are summed before one update.
         clip: Norm at which gradients are clipped; 0 switches clipping off.
         ema: Decay of the exponential moving average of the weights per update; 0 switches it off.
-        swa: Share of the epochs, at the end, whose last weights are averaged equally; 0 switches it off. See ``medsetu.training.swa``.
-        patience: Validations without improvement before stopping; 0 never stops early.
+        swa: Share of the epochs, at the end, whose last weights are averaged equally; 0 switches it off. See ``medsetu.training.average``.
+        patience: Epochs without improvement before stopping; 0 never stops early.
         monitor: ``loss`` or ``auroc`` of the selecting side.
         prevalence_limit: Bound b of the weight negatives / positives of a finding, which is kept in [1/b, b]; 1 means unweighted.
         pretext: Task without labels; the stage then has no findings, learns from every film of its side, and is chosen by its loss.

@@ -19,6 +19,8 @@ from medsetu.training.loss import MaskedBCE
 from medsetu.training.module import StageModule
 from medsetu.training.plan import MONITORS
 
+_KEPT = ("best_value", "best_epoch", "sha256", "epochs_run")
+
 
 class Selection(pl.Callback):
     """Log ``val/<side>/...`` every epoch and keep the weights that are best on the selecting side.
@@ -28,13 +30,20 @@ class Selection(pl.Callback):
     Args:
         sides: Name of each validation loader, in loader order.
         path: Where the best weights go (safetensors).
+        patience: Epochs without an improvement after which training stops; 0 never stops it. Lightning's own callback counts after the
+            place of a run was saved, so that a resumed run would be more patient.
     """
 
-    def __init__(self, sides: tuple[str, ...], path: Path) -> None:
+    def __init__(self, sides: tuple[str, ...], path: Path, *, patience: int = 0) -> None:
         super().__init__()
-        self.sides, self.path = sides, path
+        self.sides, self.path, self.patience = sides, path, patience
         self.best_value, self.best_epoch, self.sha256 = math.nan, -1, ""
+        self.epochs_run = 0
         self._seen: dict[int, list[tuple[Tensor, Tensor]]] = {}
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Stop at once where the run that is resumed had lost its patience."""
+        trainer.should_stop = self._out_of_patience
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Forget the last epoch."""
@@ -85,6 +94,15 @@ class Selection(pl.Callback):
             if writes:
                 self.sha256 = save_weights(module.plan.tuning.export(module.network), self.path)
 
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Count the epoch, and stop when patience is lost."""
+        self.epochs_run = trainer.current_epoch + 1
+        trainer.should_stop = trainer.should_stop or self._out_of_patience
+
+    @property
+    def _out_of_patience(self) -> bool:
+        return 0 < self.patience < self.epochs_run - self.best_epoch
+
     def require_kept(self) -> None:
         """Compare the file of the best weights with what was written.
 
@@ -100,11 +118,12 @@ class Selection(pl.Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """Plain values, so that a checkpoint loads with ``weights_only=True``."""
-        return {"best_value": self.best_value, "best_epoch": self.best_epoch, "sha256": self.sha256}
+        return {name: getattr(self, name) for name in _KEPT}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue from the values of a checkpoint."""
-        self.best_value, self.best_epoch, self.sha256 = state_dict["best_value"], state_dict["best_epoch"], state_dict["sha256"]
+        for name in _KEPT:
+            setattr(self, name, state_dict[name])
 
 
 def _not_a_number(epoch: int, *, side: str) -> DataError:

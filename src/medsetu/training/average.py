@@ -1,8 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Stochastic weight averaging: the plain mean of the weights at the ends of the last epochs (Izmailov et al. 2018)."""
+"""Averages of the weights: exponential over the updates, or the plain mean at the ends of the last epochs (Izmailov et al. 2018)."""
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import WeightAveraging
+from pytorch_lightning.callbacks import EMAWeightAveraging, WeightAveraging
+
+
+class ExponentialAverage(EMAWeightAveraging):
+    """Exponential moving average of the weights after each update; validation measures it.
+
+    It is left in the network when the fit ends, not when training does: Lightning trains nothing, and says nothing of an end of training,
+    where a run was killed after its last save and is started again.
+    """
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Wait for the end of the fit."""
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Leave the average in the network."""
+        self._copy_average_to_current(pl_module)
 
 
 class StochasticWeightAveraging(WeightAveraging):
@@ -41,9 +56,12 @@ class StochasticWeightAveraging(WeightAveraging):
             super().on_validation_epoch_end(trainer, pl_module)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Wait for the end of the fit, as ``ExponentialAverage`` does."""
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Leave the average in the network, once there is one."""
         if self._begun:
-            super().on_train_end(trainer, pl_module)
+            self._copy_average_to_current(pl_module)
 
 
 def first_averaged(epochs: int, *, share: float) -> int:

@@ -10,8 +10,8 @@ import torch
 
 from medsetu.core.errors import ConfigError
 from medsetu.training import fit
+from medsetu.training.average import StochasticWeightAveraging
 from medsetu.training.plan import StagePlan
-from medsetu.training.swa import StochasticWeightAveraging
 from training.conftest import CPU, OPTIONS, ToyData, resumed_like_whole, run, small_network
 
 
