@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Does a killed run end with the weights of the run that was left alone? Real processes, SIGKILL, every strategy of configs/tuning.
 
-python scripts/kill_resume.py --kills 4
+python -m scripts.kill_resume --kills 4 --into kills.jsonl
 Each configuration is trained once without a disturbance; then it is killed again and again, at a random time or at a random system call
-inside a save, started again each time, and at last left to finish. Compared are the chosen weights and the last ones, bit by bit.
+inside a save, started again each time, and at last left to finish. Compared are the chosen weights and the last ones, bit by bit, the
+chosen epoch and value, and the number of epochs. With --into each finished configuration is kept, and a script that was stopped goes on.
 """
 
 import argparse
 import hashlib
+import json
 import os
 import random
 import signal
@@ -17,8 +19,9 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -39,13 +42,22 @@ from medsetu.data.plan import DataPlan, TrainOn
 from medsetu.recipe.instantiate import build
 from medsetu.training.fit import TrainerOptions, fit_stage
 from medsetu.training.hardware import Hardware, process_rank
+from medsetu.training.mixing import Mixing
 from medsetu.training.plan import StagePlan
+from medsetu.training.selfsupervised import SimCLR
 from medsetu.tuning.frozen import Frozen
 from medsetu.tuning.strategy import Strategy
 
 SIZE, TRAIN, VAL = 32, 28, 8  # pixels, films
 FINDING = "tuberculosis"
-_WAIT_S = 120.0
+_WAIT_S = 300.0
+CRAFT: dict[str, dict[str, Any]] = {  # further settings of a stage that carry a state of their own
+    "": {},
+    "swa": {"swa": 0.5},
+    "patience": {"patience": 1, "lr": 0.1, "epochs": 5},  # it overshoots, and stops after four
+    "mix": {"mix": Mixing(mixup_p=0.5, cutmix_p=0.5)},
+    "simclr": {"pretext": SimCLR(), "findings": ()},
+}
 
 
 @dataclass(frozen=True)
@@ -58,6 +70,7 @@ class Case:
         ema: Decay of the averaged weights; 0 is off.
         accumulate: Batches per update.
         processes: Devices that train together.
+        craft: Name in ``CRAFT``.
     """
 
     strategy: str
@@ -65,6 +78,7 @@ class Case:
     ema: float = 0.0
     accumulate: int = 1
     processes: int = 1
+    craft: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,7 +89,7 @@ class Outcome:
         kills: Attempts that were killed.
         in_save: Of those, killed at a system call of a save.
         resumes: Attempts that found a resume file.
-        differs: Whether a weight differs in the end.
+        differs: Whether a weight, or what was chosen, differs in the end.
     """
 
     kills: int
@@ -85,7 +99,7 @@ class Outcome:
 
 
 def cases(names: Sequence[str]) -> list[Case]:
-    """Every strategy alone, with workers, averaging and accumulation in turn, and every strategy in two processes."""
+    """Every strategy alone, with workers, averaging and accumulation in turn, and in two processes; every craft in one and in two."""
     single = [
         Case(name, workers=2 * (number % 2), ema=0.9 * (number % 3 == 1), accumulate=1 + 2 * (number // 2 % 2))
         for number, name in enumerate(names)
@@ -95,7 +109,8 @@ def cases(names: Sequence[str]) -> list[Case]:
         Case(name, ema=0.9 * (number % 2), accumulate=1 + 2 * (number // 2 % 2), processes=2, workers=2 * (number % 5 == 4))
         for number, name in enumerate(names)
     ]
-    return [*single, *every, *pairs]
+    craft = [Case("full", processes=processes, craft=name) for name in CRAFT if name for processes in (1, 2)]
+    return [*pairs, *craft, *single, *every]
 
 
 def strategies() -> list[str]:
@@ -127,9 +142,9 @@ def films(folder: Path) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def network() -> Network:
+def network(findings: tuple[str, ...] = (FINDING,)) -> Network:
     """A tiny network with batch normalisation and, in training, dropout."""
-    made = TimmBackbone("test_resnet", size=SIZE).build((FINDING,), seed=0)
+    made = TimmBackbone("test_resnet", size=SIZE).build(findings, seed=0)
     first = next(module for module in made.trunk.modules() if isinstance(module, nn.Conv2d))
     first.register_forward_hook(_drop)
     return made
@@ -142,18 +157,17 @@ def _drop(module: nn.Module, _: object, output: Tensor) -> Tensor:
 def train(case: Case, moves: Strategy, manifest: pd.DataFrame, folder: Path) -> None:
     """Train or continue a case in this process, and leave the hash of all weights."""
     torch.set_num_threads(1)
-    plan = StagePlan(
-        side="local",
-        findings=(FINDING,),
-        tuning=moves,
-        epochs=4,
-        lr=3e-3,
-        batch_size=8 // case.processes,
-        ema=case.ema,
-        accumulate=case.accumulate,
-    )
+    settings: dict[str, Any] = {
+        "findings": (FINDING,),
+        "epochs": 4,
+        "lr": 3e-3,
+        "ema": case.ema,
+        "accumulate": case.accumulate,
+        **CRAFT[case.craft],
+    }
+    plan = StagePlan(side="local", tuning=moves, batch_size=8 // case.processes, **settings)
     split = pd.Series(["train"] * TRAIN + ["val"] * VAL, index=pd.Index(manifest["sample_id"]))
-    made = network()
+    made = network(tuple(plan.findings))
     data = StageDataModule(
         manifest,
         split,
@@ -169,7 +183,7 @@ def train(case: Case, moves: Strategy, manifest: pd.DataFrame, folder: Path) -> 
     result = fit_stage(made, data, plan=plan, folder=folder, seed=0, hardware=hardware, options=options)
     if not process_rank():
         last = hashlib.sha256(b"".join(tensor.numpy().tobytes() for tensor in made.state_dict().values())).hexdigest()
-        (folder / "hashes").write_text(f"{result.sha256} {last}")
+        (folder / "hashes").write_text(f"{result.sha256} {last} {result.best_epoch} {result.best_value!r} {result.epochs_run}")
 
 
 def start(work: Callable[[], None], *, processes: int = 1) -> list[int]:
@@ -315,29 +329,59 @@ def _kill(case: Case, moves: Strategy, manifest: pd.DataFrame, place: Path, *, m
     return True
 
 
+def known(path: Path | None) -> dict[Case, Outcome]:
+    """Read what earlier calls have left; the last line is dropped where a kill has cut it."""
+    if path is None or not path.is_file():
+        return {}
+    lines = [json.loads(line) for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
+    return {Case(**line["case"]): Outcome(**line["found"]) for line in lines}
+
+
+def keep(case: Case, found: Outcome, path: Path | None) -> None:
+    """Add a configuration to the file."""
+    if path is not None:
+        with path.open("a") as handle:
+            handle.write(json.dumps({"case": asdict(case), "found": asdict(found)}) + "\n")
+
+
+def table(rows: dict[Case, Outcome]) -> str:
+    """Write the configurations as Markdown, with their sum."""
+    head = ["strategy", "further", "workers", "EMA", "accumulate", "processes", "kills", "of them in a save", "resumes", "differing"]
+    lines = [head, ["---"] * len(head)]
+    for case, found in rows.items():
+        settings = [case.strategy, case.craft, case.workers, f"{case.ema:g}", case.accumulate, case.processes]
+        lines.append([*map(str, settings), *(str(int(number)) for number in asdict(found).values())])
+    sums = [sum(int(getattr(found, name)) for found in rows.values()) for name in ("kills", "in_save", "resumes", "differs")]
+    lines.append(["all", *[""] * 5, *map(str, sums)])
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
 def main() -> None:
-    """Run every case and print the table."""
+    """Run every case that is not known yet and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=4, help="kills per configuration")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", nargs="*", help="strategies; all of configs/tuning when left out")
+    parser.add_argument("--into", type=Path, help="file to which each finished configuration is added; those in it are not run again")
     chosen = parser.parse_args()
-    chance, began = random.Random(chosen.seed), time.monotonic()  # noqa: S311 - no secret
+    began = time.monotonic()
     built = {name: strategy(name) for name in {*(chosen.only or strategies()), "full"}}
     names = sorted(name for name, moves in built.items() if not isinstance(moves, Frozen))  # a solved head has no step to be killed in
-    total = []
-    print("| strategy | workers | EMA | accumulate | processes | kills | of them in a save | resumes | differing |")
-    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
-    for case in cases(names):
-        with tempfile.TemporaryDirectory() as folder:
-            found = torment(case, built[case.strategy], Path(folder), kills=chosen.kills, chance=chance)
-        total.append(found)
-        settings = f"{case.strategy} | {case.workers} | {case.ema:g} | {case.accumulate} | {case.processes}"
-        print(f"| {settings} | {found.kills} | {found.in_save} | {found.resumes} | {int(found.differs)} |", flush=True)
-    sums = [sum(getattr(found, name) for found in total) for name in ("kills", "in_save", "resumes", "differs")]
-    print(f"| all | | | | | {' | '.join(map(str, sums))} |")
-    print(f"\n{len(total)} configurations, {time.monotonic() - began:.0f} s")
-    raise SystemExit(bool(sums[-1]))
+    rows, failed = known(chosen.into), 0
+    for case in [case for case in cases(names) if case not in rows]:
+        chance = random.Random(f"{chosen.seed} {case}")  # noqa: S311 - no secret; a case draws the same moments in whichever call it is run
+        try:
+            with tempfile.TemporaryDirectory() as folder:
+                rows[case] = torment(case, built[case.strategy], Path(folder), kills=chosen.kills, chance=chance)
+        except RuntimeError:
+            traceback.print_exc()
+            failed += 1
+            continue
+        keep(case, rows[case], chosen.into)
+        print(case, rows[case], file=sys.stderr, flush=True)
+    print(table(rows))
+    print(f"\n{len(rows)} configurations, {time.monotonic() - began:.0f} s in this call, {failed} failed by themselves")
+    raise SystemExit(bool(failed or any(found.differs for found in rows.values())))
 
 
 if __name__ == "__main__":
