@@ -15,6 +15,7 @@ from medsetu.core.place import config_folder
 VERBS: dict[str, str] = {
     "catalog": "list the releases or the weights (kind=weights) we know, and what they may be used for",
     "prepare": "index the releases, check every file, find duplicates, freeze the splits",
+    "audit": "find what could identify a patient in a folder of any files, by rule and count, never by value",
     "train": "train one arm of a recipe with one seed",
     "study": "train every arm and seed of a recipe and compare them",
     "evaluate": "evaluate finished runs, or one run on a new release or folder",
@@ -91,6 +92,8 @@ def _run(verb: str, words: list[str]) -> None:
         words = [_keyed(word) for word in words]
     elif verb == "compare":
         words = _gathered(words)
+    elif verb == "audit":
+        words = [f"folder={_quoted(word)}" if _plain(word) else word for word in words]
 
     def task(config: dict[str, Any]) -> Any:  # noqa: ANN401 - whatever the verb returns; Hydra's sweepers read numbers
         module = importlib.import_module(f"medsetu.experiment.{verb}")
@@ -146,7 +149,7 @@ def _usage() -> str:
     return (
         "medsetu: from global data to local patients\n\n"
         "  medsetu <verb> key=value ...\n  medsetu evaluate|shift|reproduce|capsule FOLDER key=value ...\n"
-        "  medsetu compare FOLDER ... key=value ...\n\n"
+        "  medsetu compare FOLDER ... key=value ...\n  medsetu audit FOLDER key=value ...\n\n"
         f"Verbs\n{verbs}\n\n"
         "Every verb is a Hydra app: --cfg job, --info defaults, --multirun, --config-dir FOLDER (your own recipes), --help.\n"
         'Tab completion: eval "$(medsetu -sc install=bash)"\n\n'

@@ -74,16 +74,3 @@ def test_a_file_that_kills_its_process_is_named_and_the_rest_goes_on(forty, monk
     assert len(found) == 41
     assert {name for name, record in found.items() if record.reason == CRASHED} == {"r/bomb.png"}
     assert not multiprocessing.active_children()
-
-
-def test_the_environment_is_left_as_it_was(forty, monkeypatch):
-    monkeypatch.setenv("OMP_NUM_THREADS", "7")
-    monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
-    with scan._one_thread_each():
-        assert scan.os.environ["OMP_NUM_THREADS"] == scan.os.environ["MKL_NUM_THREADS"] == "1"
-    assert scan.os.environ["OMP_NUM_THREADS"] == "7"
-    assert "MKL_NUM_THREADS" not in scan.os.environ
-
-
-def test_cores_are_counted():
-    assert scan.cores() >= 1

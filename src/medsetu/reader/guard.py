@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What stands between a foreign file and us: every fault of a decoder becomes a ``DataError``, and no header text leaves."""
 
+import csv
 import functools
 import logging
 import struct
 import threading
 import warnings
+import zipfile
 import zlib
 from collections.abc import Callable
 from typing import Final, ParamSpec, TypeVar
@@ -37,7 +39,9 @@ _FAULTS: Final = (
     SyntaxError,
     TypeError,
     ValueError,
+    csv.Error,
     struct.error,
+    zipfile.BadZipFile,
     zlib.error,
 )
 
