@@ -7,7 +7,7 @@ import openpyxl
 import pytest
 
 from medsetu.core.errors import DataError
-from medsetu.reader.sheet import keyed, read_cells, read_sheet
+from medsetu.reader.sheet import keyed, read_cells, read_sheet, word_list
 
 TEXT = 'Image, Edema ,Note\na.png,1,"one, two"\nb.png,,ü\n'
 ROWS = [{"Image": "a.png", "Edema": "1", "Note": "one, two"}, {"Image": "b.png", "Edema": "", "Note": "ü"}]
@@ -82,3 +82,8 @@ def test_a_name_has_one_row(tmp_path):
     assert keyed(["a", "b"], str.upper, path=tmp_path) == {"A": "a", "B": "b"}
     with pytest.raises(DataError, match="1 rows name a film"):
         keyed(["a", "A"], str.upper, path=tmp_path)
+
+
+@pytest.mark.parametrize("cell", ["", "nan", "Mass", "['Mass'", "[['Mass']]", "{'Mass'}", "{[]: 1}", "__import__('os')", "[" * 500])
+def test_what_is_no_list_of_words_is_none(cell):
+    assert word_list(cell) is None

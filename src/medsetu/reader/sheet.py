@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Label sheets as releases publish them: CSV in several encodings, packed or not, and XLSX, with notes above the header."""
 
+import ast
 import csv
 import gzip
 import io
@@ -76,6 +77,28 @@ def keyed(rows: Iterable[_Row], key: Callable[[_Row], str], *, path: Path) -> di
             what=f"{len(table) - len(found)} rows name a film that has a row already", where=str(path), remedy="Use the sheet as published"
         )
     return found
+
+
+def word_list(cell: str) -> list[str] | None:
+    """Read a cell that holds a list as Python writes it, as some releases do.
+
+    Args:
+        cell: Such as ``['Mass', 'Skin Retraction']``.
+
+    Returns:
+        The words without blanks at their ends; None when the cell is no list of words.
+
+    Example:
+        >>> word_list("['Mass', ' Skin Retraction']"), word_list("['Mass'"), word_list("[1]")
+        (['Mass', 'Skin Retraction'], None, None)
+    """
+    try:
+        words = ast.literal_eval(cell)
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        return None
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        return None
+    return [word.strip() for word in words]
 
 
 def read_cells(path: Path, *, separator: str = ",") -> list[list[str]]:

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """PadChest (Bustos et al., Med Image Anal 2020;66:101797): 16-bit films from Alicante with labels of physicians and of a network."""
 
-import ast
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -11,7 +10,7 @@ import pandas as pd
 from medsetu.core.errors import DataError
 from medsetu.core.label import NEGATIVE, POSITIVE, UNKNOWN
 from medsetu.core.sample import pseudonym, sex_letter
-from medsetu.reader.sheet import keyed, read_sheet
+from medsetu.reader.sheet import keyed, read_sheet, word_list
 from medsetu.release.base import ReleaseIndex, by_stem, finish_index, image_files, join_rows
 
 LABEL_FILES = ("PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv", "PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv.gz")
@@ -146,13 +145,8 @@ def _words(cell: str) -> frozenset[str] | None:
     """
     if cell.lower() in ("", "nan"):
         return frozenset()
-    try:
-        words = ast.literal_eval(cell)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        return None
-    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
-        return None
-    return frozenset(word.strip().lower() for word in words) - {""}
+    words = word_list(cell)
+    return None if words is None else frozenset(word.lower() for word in words) - {""}
 
 
 def _values(labels: frozenset[str]) -> dict[str, float]:

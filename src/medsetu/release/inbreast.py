@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""INbreast (Moreira et al., Acad Radiol 2012;19:236-248): digital mammograms from Porto with BI-RADS and density."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import pandas as pd
+
+from medsetu.core.errors import DataError
+from medsetu.core.label import dense_breast, suspicious
+from medsetu.core.sample import age_in_years, pseudonym
+from medsetu.reader.sheet import keyed, read_sheet
+from medsetu.release.base import ReleaseIndex, finish_index, image_files, join_rows, require_file, require_folder
+
+LABEL_FILE, FILMS = "INbreast.csv", "AllDICOMs"
+_COLUMNS = ("Laterality", "View", "Acquisition date", "File Name", "ACR", "Bi-Rads")
+_VIEWS = {"CC": "CC", "MLO": "MLO", "ML": "MLO"}  # the release writes ML in names of files and means MLO
+
+
+@dataclass(frozen=True)
+class Inbreast:
+    """INbreast as downloaded: ``INbreast.csv`` and ``AllDICOMs/<file>_<patient>_MG_<side>_<view>_ANON.dcm``.
+
+    Its workbook (``INbreast.xls``) and contours (``AllXML``) are not read.
+
+    Attributes:
+        root: Folder of the release, ``INbreast Release 1.0``.
+        name: Name of the release in tables.
+    """
+
+    root: Path
+    name: str = "inbreast"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "root", Path(self.root))
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """Suspicious by BI-RADS (4 to 6 against 1 and 2; an assessment, no pathology), and a dense breast."""
+        return ("suspicious", "dense")
+
+    def index(self) -> ReleaseIndex:
+        """Join the list and the films by the number that begins the name of a file; the patient stands in that name alone.
+
+        Returns:
+            The index; films without row, rows without film and files with other names are listed as excluded.
+
+        Raises:
+            DataError: The list or the folder is missing, a column is missing, or list and file name show different breasts.
+        """
+        path = require_file(self.root / LABEL_FILE, release=self.name)
+        rows = keyed(
+            [row for row in read_sheet(path, columns=_COLUMNS, optional=("Patient age",), separator=";") if row["File Name"]],
+            lambda row: row["File Name"],
+            path=path,
+        )
+        require_folder(self.root / FILMS, release=self.name)
+        files, excluded = self._files()
+        pairs, alone = join_rows(rows, files, place=f"{FILMS}/{{}}_*.dcm".format)
+        films = [{"path": film, **self._facts(row, film)} for film, row in pairs]
+        facts = ["path", "patient_id", "study_id", "view", "laterality", "age_years"]
+        return finish_index(
+            pd.DataFrame(films, columns=[*facts, *self.findings]).assign(site="S. Joao, Porto", country="PRT", modality="MG"),
+            release=self.name,
+            root=self.root,
+            findings=self.findings,
+            excluded=excluded + alone,
+            notes=["BI-RADS is an assessment, not pathology; category 3 is unknown"],
+        )
+
+    def _files(self) -> tuple[dict[str, str], list[tuple[str, str]]]:
+        found, strangers = {}, []
+        for path in image_files(self.root, below=FILMS, suffixes=(".dcm",)):
+            parts = PurePosixPath(path).stem.split("_")
+            if len(parts) == 6 and parts[2] == "MG" and parts[4] in _VIEWS:
+                found[parts[0]] = path
+            else:
+                strangers.append((path, "file name is none of the release"))
+        return found, strangers
+
+    def _facts(self, row: Mapping[str, str], path: str) -> dict[str, object]:
+        _, patient, _, side, view, _ = PurePosixPath(path).stem.split("_")
+        if (side, _VIEWS[view]) != (row["Laterality"].upper(), _VIEWS.get(row["View"].upper(), "")):
+            raise DataError(
+                what="List and file name do not show the same breast and view", where=f"{self.name}/{path}", remedy="Use both as published"
+            )
+        return {
+            "patient_id": pseudonym(self.name, patient),
+            "study_id": pseudonym(self.name, f"study/{patient}/{row['Acquisition date']}"),
+            "view": _VIEWS[view],
+            "laterality": side,
+            "age_years": age_in_years(row["Patient age"]),
+            "suspicious": suspicious(row["Bi-Rads"]),
+            "dense": dense_breast(row["ACR"]),
+        }

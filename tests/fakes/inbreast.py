@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A tiny INbreast: semicolons, padded blanks, categories with letters, ML for MLO, patients in file names alone."""
+
+from pathlib import Path
+
+import numpy as np
+
+from fakes.cbis_ddsm import dicom
+from fakes.film import SENTINEL, film
+
+BIRADS = ("1", "4a", "2", "5", "3", "6", "4c", "0")
+
+
+def write(root: Path, *, seed=0, per_class=6, brightness=0.0) -> Path:
+    """Write the release: woman i has two films of category i of ``BIRADS``, in turn; the second is MLO, written ML in its name."""
+    rng = np.random.default_rng(seed)
+    root.mkdir(parents=True, exist_ok=True)
+    lines = ["Patient ID;Patient age;Laterality;View;Acquisition date;File Name;ACR;Bi-Rads"]
+    for woman in range(2 * per_class):
+        category, side = BIRADS[woman % len(BIRADS)], "LR"[woman % 2]
+        for place, (view, written) in enumerate((("CC", "CC"), ("MLO", "ML"))):
+            file = 20586908 + 26 * woman + place
+            name = f"{file}_{woman:04x}6c613a09baa8_MG_{side}_{written}_ANON.dcm"
+            picture = film(rng, spots=[5] if category[0] in "456" else [], brightness=brightness)
+            dicom(root / "AllDICOMs" / name, picture, key=name)
+            density = "     " if woman == 1 else str(1 + woman % 4)
+            lines.append(f"removed;removed;{side};{view};201001;{file};{density};{category}")
+    (root / "AllDICOMs" / f"{SENTINEL}.dcm").write_bytes(b"")
+    lines += ["removed;removed;L;CC;200801;99999999;2;1", ";;;;;;;"]
+    (root / "INbreast.csv").write_text("\n".join(lines) + "\n")
+    return root

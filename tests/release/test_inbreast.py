@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""INbreast: BI-RADS with letters, incomplete is never normal, patients from file names, ML means MLO."""
+
+import pytest
+
+from fakes.film import SENTINEL
+from fakes.inbreast import write
+from medsetu.core.errors import DataError
+from medsetu.release.inbreast import Inbreast
+
+
+def by_woman(samples, column):
+    woman = samples["path"].str.extract(r"_(\w{4})6c613")[0].map(lambda word: int(word, 16))
+    return samples.groupby(woman)[column].first().head(8)
+
+
+def test_categories_are_assessments(tmp_path):
+    samples = Inbreast(write(tmp_path)).index().samples
+    assert len(samples) == 24
+    assert by_woman(samples, "suspicious").fillna(-9).tolist() == [0.0, 1.0, 0.0, 1.0, -9, 1.0, 1.0, -9]
+    assert by_woman(samples, "dense").fillna(-9).tolist() == [0.0, -9, 1.0, 1.0, 0.0, 0.0, 1.0, 1.0]
+
+
+def test_patients_and_views_come_from_file_names(tmp_path):
+    samples = Inbreast(write(tmp_path)).index().samples
+    assert samples["patient_id"].nunique() == 12
+    assert samples["view"].value_counts().to_dict() == {"CC": 12, "MLO": 12}
+    assert samples.groupby("patient_id")["laterality"].nunique().max() == 1
+    assert samples["age_years"].isna().all()
+
+
+def test_what_stands_alone_is_named(tmp_path):
+    excluded = Inbreast(write(tmp_path)).index().excluded
+    assert excluded["reason"].tolist() == ["row without image", "file name is none of the release"]
+
+
+def test_a_list_of_another_breast_and_a_row_twice_are_refused(tmp_path):
+    root = write(tmp_path)
+    path = root / "INbreast.csv"
+    text = path.read_text()
+    path.write_text(text.replace(";L;CC;201001", ";R;CC;201001", 1))
+    with pytest.raises(DataError, match="same breast and view"):
+        Inbreast(root).index()
+    path.write_text(text + text.splitlines()[1] + "\n")
+    with pytest.raises(DataError, match="has a row already"):
+        Inbreast(root).index()
+    path.write_text(text.replace("Bi-Rads", "BIRADS"))
+    with pytest.raises(DataError, match="'Bi-Rads' is missing"):
+        Inbreast(root).index()
+
+
+def test_sentinel_never_appears_in_samples(tmp_path):
+    index = Inbreast(write(tmp_path)).index()
+    assert SENTINEL not in index.samples.to_csv() + "".join(index.notes)
