@@ -160,6 +160,36 @@ def test_completion_of_keys(complete):
     assert "name=" in complete("medsetu catalog na")
 
 
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["list", "region=india"], {"action": "list", "region": "india"}),
+        (["show", "nitrd", "--json"], {"action": "show", "name": "nitrd", "json": "true"}),
+        (["search", "head", "CT"], {"action": "search", "text": "head CT"}),
+        (["tuberculosis", "country=china"], {"action": "search", "text": "tuberculosis", "country": "china"}),
+        (["format=nii.gz", "export=a folder/x"], {"format": "nii.gz", "export": "a folder/x"}),
+        ([], {}),
+    ],
+)
+def test_plain_words_of_the_catalogue_get_their_keys(monkeypatch, words, expected):
+    seen = []
+    monkeypatch.setattr("medsetu.experiment.catalog.main", seen.append)
+    with pytest.raises(SystemExit) as left:
+        cli.main(["catalog", *words])
+    assert left.value.code == 0
+    assert seen == [expected]
+
+
+def test_plain_words_of_the_catalogue_also_go_by_way_of_hydra(say):
+    code, out, _ = say("catalog", "search", "head", "CT", "--cfg", "job")
+    assert code == 0
+    assert "action: search" in out
+    assert "text: head CT" in out
+    code, out, err = say("catalog", "show", "nitrdd")
+    assert (code, out) == (2, "")
+    assert "Did you mean 'nitrd" in err
+
+
 def test_the_catalogue_lists_and_filters(say):
     code, out, _ = say("catalog", "name=nitrd")
     assert code == 0

@@ -13,7 +13,7 @@ from medsetu.core.errors import EXIT_CODES, ConfigError, MedsetuError, nearest
 from medsetu.core.place import config_folder
 
 VERBS: dict[str, str] = {
-    "catalog": "list the releases or the weights (kind=weights) we know, and what they may be used for",
+    "catalog": "list, search or show the releases or the weights (kind=weights) we know, and what they may be used for",
     "prepare": "index the releases, check every file, find duplicates, freeze the splits",
     "audit": "find what could identify a patient in a folder of any files, by rule and count, never by value",
     "train": "train one arm of a recipe with one seed",
@@ -28,7 +28,9 @@ VERBS: dict[str, str] = {
 }
 _ABOUT_A_FOLDER = ("evaluate", "shift", "reproduce", "capsule")  # verbs whose first plain word is a folder of runs, or a table of scores
 _OPTIONS = ("--cfg", "-c", "--info", "-i", "--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp", "--package", "-p")
-_CATALOG_WORD = re.compile(r"(kind|name|region|modality|use|json)=\w+")
+_CATALOG_WORD = re.compile(
+    r"(action|kind|name|text|region|country|modality|body_part|use|access|format|patient_ids|export|json)=([\w .+/~-]*|'[^'\\]*')"
+)
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
@@ -80,11 +82,11 @@ def _run(verb: str, words: list[str]) -> None:
     The catalogue answers plain ``key=value`` words by itself: importing Hydra would take longer than the answer.
     """
     if verb == "catalog":
-        words = ["json=true" if word == "--json" else word for word in words]
+        words = _shelved(words)
     if verb == "catalog" and all(_CATALOG_WORD.fullmatch(word) for word in words):
         from medsetu.experiment import catalog
 
-        catalog.main(dict(word.split("=", 1) for word in words))
+        catalog.main({key: value.strip("'") for key, value in (word.split("=", 1) for word in words)})
         return
     from medsetu.recipe.app import run_verb
 
@@ -100,6 +102,18 @@ def _run(verb: str, words: list[str]) -> None:
         return module.main(config)
 
     run_verb(verb, words, task=task, folder=config_folder())
+
+
+def _shelved(words: list[str]) -> list[str]:
+    """Give the plain words of the catalogue their keys: ``show nitrd`` is ``action=show name=nitrd``, other words are searched for."""
+    words = ["json=true" if word == "--json" else word for word in words]
+    plain = [word for index, word in enumerate(words) if _plain(word) and (index == 0 or words[index - 1] not in _OPTIONS)]
+    if not plain:
+        return words
+    action, rest = (plain[0], plain[1:]) if plain[0] in ("list", "show", "search") else ("search", plain)
+    key = "name" if action == "show" else "text"
+    keyed = [f"action={action}", *([f"{key}={_quoted(' '.join(rest))}"] if rest else [])]
+    return [*keyed, *[word for word in words if word not in plain]]
 
 
 def _keyed(word: str) -> str:
@@ -149,7 +163,8 @@ def _usage() -> str:
     return (
         "medsetu: from global data to local patients\n\n"
         "  medsetu <verb> key=value ...\n  medsetu evaluate|shift|reproduce|capsule FOLDER key=value ...\n"
-        "  medsetu compare FOLDER ... key=value ...\n  medsetu audit FOLDER key=value ...\n\n"
+        "  medsetu compare FOLDER ... key=value ...\n  medsetu audit FOLDER key=value ...\n"
+        "  medsetu catalog [list|show NAME|search WORDS] key=value ...\n\n"
         f"Verbs\n{verbs}\n\n"
         "Every verb is a Hydra app: --cfg job, --info defaults, --multirun, --config-dir FOLDER (your own recipes), --help.\n"
         'Tab completion: eval "$(medsetu -sc install=bash)"\n\n'

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from medsetu.catalog.card import load_card
-from medsetu.catalog.licence import joined, require, verdict
+from medsetu.catalog.licence import USES, joined, require, stated, verdict
 from medsetu.catalog.weights import load_weight_card
 from medsetu.core.errors import ConfigError, LicenceError
 
@@ -54,6 +54,71 @@ def test_require_names_release_clause_and_remedy():
         require([FREE, SILENT], "commercial")
     with pytest.raises(LicenceError, match="forbids publishing models"):
         require([load_card("embed")], "release_weights")
+
+
+@pytest.mark.parametrize("name", ["cq500", "tbx11k", "mammo_bench", "gbcu"])
+def test_a_product_from_non_commercial_data_is_refused_and_the_clause_is_named(name):
+    clause = rf"Release '{name}' \(CC-BY-NC-SA-4\.0\): NonCommercial, section 2\(a\)\(1\) of CC-BY-NC-SA-4\.0"
+    with pytest.raises(LicenceError, match=clause):
+        require([FREE, load_card(name)], "commercial")
+    research = require([FREE, load_card(name)], "research")
+    assert [duty.partition(",")[0] for duty in research.duties] == ["Attribution", "Attribution", "NonCommercial", "ShareAlike"]
+
+
+@pytest.mark.parametrize(
+    ("card", "allowed"),
+    [
+        (FREE, True),
+        (load_card("nih_chestxray14"), True),
+        (load_card("padchest"), False),
+        (load_card("adni"), False),
+        (SILENT, False),
+        (load_card("tbx11k"), False),
+        (replace(SILENT, tables_release="yes"), False),
+    ],
+)
+def test_tables_are_a_use_of_their_own(card, allowed):
+    assert verdict([card], "share_tables").allowed == allowed
+
+
+def test_weights_have_no_say_about_tables():
+    closed = load_weight_card("mammo_clip_b5")
+    assert [clause.release for clause in verdict([FREE], "share_tables", weights=closed).clauses] == ["cmmd"]
+
+
+def test_no_derivatives_stands_against_passing_on_and_not_against_study():
+    bound = replace(FREE, licence="CC-BY-ND-4.0", weights_release="ask", tables_release="no")
+    assert verdict([bound], "commercial").allowed
+    for use in ("release_weights", "share_tables"):
+        assert "NoDerivatives, section 2(a)(1)(B)" in verdict([bound], use).refused[0].reason
+    assert any(duty.startswith("NoDerivatives") for duty in verdict([bound], "research").duties)
+
+
+def test_two_ways_to_share_alike_cannot_both_be_met():
+    one = replace(FREE, name="one", licence="CC-BY-SA-4.0")
+    other = replace(FREE, name="other", licence="CC-BY-NC-SA-4.0", commercial_use="no")
+    for use in ("release_weights", "share_tables"):
+        assert verdict([one], use).allowed
+        with pytest.raises(LicenceError, match=r"1 of 3 .*ShareAlike: each of CC-BY-NC-SA-4.0 and CC-BY-SA-4.0.*Leave out one of them"):
+            require([one, other], use)
+    assert verdict([one, other], "research").allowed
+    assert joined([one, other], None) == {"research": "yes", "commercial": "no", "release_weights": "no"}
+    assert joined([one], None)["release_weights"] == "yes"
+
+
+def test_what_stays_with_weights_made_from_bound_data():
+    told = stated([FREE, load_card("tbx11k")], load_weight_card("mammo_clip_b5"))
+    assert len(told) == len(set(told))
+    assert any(text.startswith("NonCommercial") for text in told)
+    assert any(text.startswith("ShareAlike, section 3(b) of CC-BY-NC-SA-4.0: what is adapted") for text in told)
+    assert stated([load_card("phantom")], None) == ()
+
+
+def test_a_verdict_counts_everything_that_has_a_say():
+    for use in USES:
+        answer = verdict([FREE, SILENT], use)
+        assert answer.allowed == (not answer.refused)
+        assert all(not clause.duties for clause in answer.refused)
 
 
 def test_an_unknown_use_is_refused():

@@ -1,65 +1,64 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``medsetu catalog``: list the releases or weights we know and what they may be used for, or show one card whole."""
+"""``medsetu catalog``: list, search or show the releases and weights we know, and what they may be used for."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console, Group, RenderableType
-from rich.table import Table
-from rich.text import Text
+from rich.console import Console, RenderableType
 
-from medsetu.catalog.card import REGIONS, Card, Overlap, cards_folder, load_card, load_cards
-from medsetu.catalog.licence import USES, verdict
+from medsetu.catalog.card import Card, cards_folder, load_cards
+from medsetu.catalog.croissant import croissant
+from medsetu.catalog.licence import WEIGHT_USES, verdict
+from medsetu.catalog.search import Filter, chosen, find, named
 from medsetu.catalog.weights import WeightCard, load_weight_card, load_weight_cards
 from medsetu.core.errors import ConfigError
+from medsetu.core.run import atomic_write
+from medsetu.experiment.catalog_table import release_list, weight_list, whole
 
-_COLOURS = {"yes": "green", "ask": "yellow", "no": "red"}
-_REFERENCE = "LicenseRef-"
-_SHORT = {"research": "study", "commercial": "product", "release_weights": "publish"}
 KINDS = ("releases", "weights")
+ACTIONS = ("list", "show", "search")
+FILTERS = tuple(field.name for field in fields(Filter))
 
 
 def main(config: Mapping[str, Any]) -> None:
     """Print the catalogue to the terminal.
 
     Args:
-        config: Keys ``kind`` (releases or weights), ``name``, ``region``, ``modality``, ``use`` and ``json``, each optional.
+        config: Keys ``action`` (list, show or search), ``kind`` (releases or weights), ``name``, ``text``, the filters, ``json`` and
+            ``export`` (a folder for Croissant files), each optional.
 
     Raises:
-        ConfigError: There is no such card, or a filter has an unknown value.
+        ConfigError: There is no such card, a filter has an unknown value, or a search finds nothing.
     """
-    kind = str(config.get("kind") or KINDS[0])
-    _known("kind", kind, KINDS)
-    name, use = str(config.get("name") or ""), str(config.get("use") or "")
-    as_json = str(config.get("json") or "").lower() in ("true", "yes", "1")
-    cards: Sequence[Card | WeightCard]
-    if kind == "weights":
-        weights = weight_cards(name=name, use=use)
-        cards, shown = weights, weight_list(weights)
-    else:
-        filters = {key: str(config.get(key) or "") for key in ("region", "modality")}
-        releases = [load_card(name)] if name else chosen_cards(cards_folder(), use=use, **filters)
-        cards, shown = releases, _list(releases)
-    if as_json:
+    told = {key: str(config.get(key) or "") for key in ("action", "kind", "name", "text", "json", "export", *FILTERS)}
+    told |= {"patient_ids": {"True": "yes", "False": "no"}.get(str(config.get("patient_ids")), told["patient_ids"])}
+    _known("action", told["action"], ACTIONS)
+    _known("kind", told["kind"], KINDS)
+    if told["action"] == "show" and not told["name"]:
+        raise ConfigError(what="No name was given to show", where="Key name", remedy="Write one, as in `medsetu catalog show nitrd`")
+    cards = _cards(told)
+    if told["export"]:
+        written = export(cards, Path(told["export"]).expanduser())
+        Console(soft_wrap=True, highlight=False).print(f"Wrote {len(written)} Croissant files to {told['export']}.")
+    elif told["json"].lower() in ("true", "yes", "1"):
         Console(soft_wrap=True, highlight=False, markup=False, no_color=True).print(
             json.dumps([asdict(card) for card in cards], indent=1, default=str)
         )
     else:
-        Console().print(_whole(cards[0]) if name else shown)
+        Console().print(_shown(cards, one=bool(told["name"]), ranked=bool(told["text"]), weights=told["kind"] == "weights"))
 
 
-def catalog(folder: Path, *, name: str = "", region: str = "", modality: str = "", use: str = "") -> RenderableType:
-    """Show one card of a release, or the list of those that pass the filters.
+def catalog(folder: Path, *, name: str = "", text: str = "", wanted: Filter | None = None) -> RenderableType:
+    """Show one card of a release, or the list of those that pass the filter.
 
     Args:
         folder: Folder of the cards.
-        name: Show this card whole; the filters are not used then.
-        region: india or global; empty for both.
-        modality: CXR or MG; empty for all.
-        use: research, commercial or release_weights: only releases whose terms permit it; empty for all.
+        name: Show this card whole; the filter is not used then.
+        text: Words to search for; empty for all.
+        wanted: The filter; None asks nothing.
 
     Returns:
         Something rich can print in 80 columns.
@@ -67,23 +66,30 @@ def catalog(folder: Path, *, name: str = "", region: str = "", modality: str = "
     Raises:
         ConfigError: There is no such card, or a filter has an unknown value.
     """
-    if name:
-        return _whole(load_card(name, folder))
-    return _list(chosen_cards(folder, region=region, modality=modality, use=use))
+    return _shown([release(folder, name)] if name else releases(folder, text=text, wanted=wanted), one=bool(name), ranked=bool(text))
 
 
-def chosen_cards(folder: Path, *, region: str = "", modality: str = "", use: str = "") -> list[Card]:
-    """Read the cards of releases that pass the filters of ``catalog``.
+def releases(folder: Path, *, text: str = "", wanted: Filter | None = None) -> list[Card]:
+    """Read the cards of releases that pass a filter and have the words of a search.
 
     Raises:
-        ConfigError: A filter has an unknown value.
+        ConfigError: A filter has an unknown value, or no card has the words.
+    """
+    cards = chosen(load_cards(folder), wanted or Filter())
+    return find(cards, text) if text else cards
+
+
+def release(folder: Path, name: str) -> Card:
+    """Read one card, by its name or by another name that only it bears.
+
+    Raises:
+        ConfigError: There is no such card; the nearest names are offered.
     """
     cards = load_cards(folder)
-    _known("region", region, REGIONS)
-    _known("modality", modality, sorted({card.modality for card in cards}))
-    _known("use", use, tuple(USES))
-    chosen = [card for card in cards if region in ("", card.region) and modality in ("", card.modality)]
-    return [card for card in chosen if verdict([card], use).allowed] if use else chosen
+    if card := named(cards, name):
+        return card
+    known = [card.name for card in cards]
+    raise ConfigError(what=f"There is no card for release '{name}'", where=str(folder), value=name, allowed=known)
 
 
 def weight_cards(*, name: str = "", use: str = "") -> list[WeightCard]:
@@ -92,107 +98,49 @@ def weight_cards(*, name: str = "", use: str = "") -> list[WeightCard]:
     Raises:
         ConfigError: There is no such card or use.
     """
-    _known("use", use, tuple(USES))
+    _known("use", use, WEIGHT_USES)
     cards = [load_weight_card(name)] if name else load_weight_cards()
     return [card for card in cards if name or not use or verdict([], use, weights=card).allowed]
 
 
-def weight_list(cards: Sequence[WeightCard]) -> RenderableType:
-    """List weights in 80 columns: what they are, their licence, and whether all terms together permit each use."""
-    table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold", pad_edge=False)
-    table.add_column("name", width=24, no_wrap=True)
-    table.add_column("pixels", width=6, justify="right")
-    table.add_column("million", width=7, justify="right")
-    table.add_column("licence", width=15, no_wrap=True)
-    for use in _SHORT:
-        table.add_column(_SHORT[use], width=7)
-    for card in cards:
-        answers = ["yes" if verdict([], use, weights=card).allowed else "no" for use in _SHORT]
-        table.add_row(
-            Text(card.name, style="bold" if card.backbone else "dim"),
-            "-" if card.size is None else str(card.size[-1]),
-            "-" if card.parameters is None else f"{card.parameters / 1e6:.1f}",
-            (card.weights_licence or "none known").removeprefix(_REFERENCE),
-            *[Text(answer, style=_COLOURS[answer]) for answer in answers],
+def export(cards: Sequence[Card | WeightCard], folder: Path) -> list[Path]:
+    """Write cards as Croissant JSON-LD, ``<name>.croissant.json``; a name without a release is no data set and gets no file.
+
+    Args:
+        cards: Cards of releases.
+        folder: Where to; made when it is missing.
+
+    Returns:
+        The files.
+
+    Raises:
+        ConfigError: The cards are of weights, or none of them is of a release.
+    """
+    chosen = [card for card in cards if isinstance(card, Card) and card.record != "name"]
+    if not chosen:
+        raise ConfigError(
+            what="There is no release to export", where="Key export", remedy="Name or filter releases; weights have no Croissant"
         )
-    foot = (
-        f"{len(cards)} files of weights; those in dim letters have no loader here. The last columns join the licence of the weights "
-        "with the terms of the releases they were taught on: our reading, no legal advice; 'no' also where terms are not known. "
-        "One card whole: medsetu catalog kind=weights name=rad_dino"
-    )
-    return Group(table, Text(), Text(foot, style="dim"))
+    return [atomic_write(folder / f"{card.name}.croissant.json", json.dumps(croissant(card), indent=2).encode()) for card in chosen]
+
+
+def _cards(told: Mapping[str, str]) -> Sequence[Card | WeightCard]:
+    if told["kind"] == "weights":
+        cards = weight_cards(name=told["name"], use=told["use"])
+        return [card for card in cards if told["text"].lower() in f"{card.name} {card.title} {' '.join(card.trained_on)}".lower()]
+    if told["name"]:
+        return [release(cards_folder(), told["name"])]
+    return releases(cards_folder(), text=told["text"], wanted=Filter(**{key: told[key] for key in FILTERS}))
+
+
+def _shown(cards: Sequence[Card | WeightCard], *, one: bool, ranked: bool, weights: bool = False) -> RenderableType:
+    if one:
+        return whole(cards[0])
+    if weights:
+        return weight_list([card for card in cards if isinstance(card, WeightCard)])
+    return release_list([card for card in cards if isinstance(card, Card)], ranked=ranked)
 
 
 def _known(key: str, value: str, allowed: Sequence[str]) -> None:
     if value and value not in allowed:
         raise ConfigError(what=f"'{value}' is not a value of '{key}'", where=f"Key {key}", value=value, allowed=list(allowed))
-
-
-def _list(cards: Sequence[Card]) -> RenderableType:
-    table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold", pad_edge=False)
-    table.add_column("name", width=29, no_wrap=True)
-    table.add_column("country", width=8, no_wrap=True)
-    table.add_column("type", width=4)
-    table.add_column("images", width=8, justify="right")
-    table.add_column("licence", width=15, no_wrap=True)
-    table.add_column("commercial", width=10)
-    for card in sorted(cards, key=lambda card: (card.region != "india", card.modality, card.name)):
-        table.add_row(
-            Text(card.name, style=("dim strike" if card.tombstone else "bold" if card.region == "india" else "")),
-            card.country,
-            card.modality,
-            _number(card),
-            "not available" if card.tombstone else (card.licence or "none known").removeprefix(_REFERENCE),
-            Text(card.commercial_use, style=_COLOURS[card.commercial_use]),
-        )
-    foot = (
-        f"{len(cards)} releases, Indian patients first. '?' marks a number that is second-hand or recalled, '-' one that is not known. "
-        "'commercial' is our reading of the terms, no legal advice. One card whole: medsetu catalog name=nitrd"
-    )
-    return Group(table, Text(), Text(foot, style="dim"))
-
-
-def _number(card: Card) -> str:
-    if card.n_images is None:
-        return "-"
-    return f"{card.n_images:,}" + ("?" if "n_images" in card.unverified or card.confidence == "memory" else "")
-
-
-def _whole(card: Card | WeightCard) -> RenderableType:
-    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False, pad_edge=False)
-    table.add_column("key", style="bold", no_wrap=True)
-    table.add_column("value", overflow="fold")
-    for field in fields(card):
-        if field.name in ("tombstone", "prefix", "leave_out") and not getattr(card, field.name):
-            continue
-        table.add_row(field.name.replace("_", " "), Text(_written(getattr(card, field.name))))
-    for use in USES:
-        answer = verdict([], use, weights=card) if isinstance(card, WeightCard) else verdict([card], use)
-        clause = next(iter(answer.refused), answer.clauses[0])
-        origin = "" if clause.release == card.name else f"{clause.release}: "
-        text = f"{'allowed' if clause.allowed else 'refused'}: {origin}{clause.reason}"
-        table.add_row(f"verdict {use.replace('_', ' ')}", Text(text, style="green" if clause.allowed else "red"))
-    return table
-
-
-def _written(value: object) -> str:
-    """Write a field in words: None as unknown, several entries as lines.
-
-    Example:
-        >>> _written(None), _written(("a b",)), _written(()), _written(112120)
-        ('unknown', 'a b', 'none noted', '112,120')
-    """
-    if value is None:
-        return "unknown"
-    if isinstance(value, int):
-        return f"{value:,}"
-    if isinstance(value, tuple) and value and isinstance(value[0], int | float):
-        return " x ".join(str(item) for item in value) if isinstance(value[0], int) else ", ".join(str(item) for item in value)
-    if isinstance(value, tuple):
-        return "\n".join(_lines(value)) or "none noted"
-    return str(value)
-
-
-def _lines(items: Sequence[Any]) -> Iterator[str]:
-    for item in items:
-        yield f"{item.release} ({item.kind}): {item.detail}" if isinstance(item, Overlap) else str(item)

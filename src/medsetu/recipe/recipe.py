@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from medsetu.catalog.licence import USES
 from medsetu.core.arm import ARMS, GLOBAL_ONLY, LOCAL_ONLY, TRANSFER, base_arm
 from medsetu.core.errors import ConfigError
 from medsetu.core.sample import DOMAINS, GLOBAL, LOCAL
 from medsetu.evaluation.published import Published, published_of
 from medsetu.recipe.instantiate import build
-
-USES = ("research", "commercial", "release_weights")
 
 
 @dataclass(frozen=True)
@@ -147,7 +146,7 @@ def _sides(raw: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 def _check_shape(recipe: Recipe) -> None:
     if recipe.use not in USES:
-        raise ConfigError(what=f"Unknown use '{recipe.use}'", where="Key use", value=recipe.use, allowed=USES)
+        raise ConfigError(what=f"Unknown use '{recipe.use}'", where="Key use", value=recipe.use, allowed=list(USES))
     for side in recipe.sides:
         if side not in DOMAINS:
             raise ConfigError(what=f"There is no side '{side}'", where="Key sides", value=side, allowed=DOMAINS)

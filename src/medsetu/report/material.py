@@ -29,7 +29,12 @@ _CARD = {
     "homepage": "Homepage",
     "doi": "DOI",
 }
-_USES = {"research_use": "research", "commercial_use": "commercial use", "weights_release": "publishing weights"}
+_USES = {
+    "research_use": "research",
+    "commercial_use": "commercial use",
+    "weights_release": "publishing weights",
+    "tables_release": "passing on tables of single images",
+}
 
 
 @dataclass(frozen=True)
