@@ -215,3 +215,14 @@ def test_every_config_names_a_known_backbone(path) -> None:
         unknown = card.is_file() and yaml.safe_load(card.read_text())["weights_licence"] is None  # and its card says so
         assert backbone.published().licence or unknown
         assert backbone.published().trained_on
+
+
+def test_monai_networks_of_volumes() -> None:
+    network = MonaiBackbone("resnet10", dimensions=3, size=16).build(["bleed"], seed=0)
+    assert network.spec.size == (16, 16, 16)
+    assert network.eval()(torch.zeros(2, 1, 16, 16, 16)).shape == (2, 1)
+    assert MonaiBackbone("densenet121", dimensions=3).taught().size == (96, 96, 96)
+    with pytest.raises(ConfigError, match="in 3 dimensions"):
+        MonaiBackbone("densenet121", weights="pretrained", dimensions=3).build(["bleed"], seed=0)
+    with pytest.raises(ConfigError, match="Give 2 or 3"):
+        MonaiBackbone("resnet10", dimensions=4)

@@ -7,12 +7,16 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
+from fakes import volumes
 from fakes.folder import write
+from fakes.nifti import nifti
 from medsetu.core.errors import DataError
 from medsetu.experiment.prepare import prepare, summary
 from medsetu.manifest.frozen import load
 from medsetu.manifest.plan import SplitPlan
+from medsetu.reader.series import read_series
 from medsetu.release.nitrd import Nitrd
+from medsetu.release.table import Table
 
 DATA = Path(os.environ.get("MEDSETU_DATA", Path(__file__).parents[2] / ".." / "shared" / "data"))
 
@@ -79,3 +83,49 @@ def test_new_delhi_films_are_cross_fitted_and_hold_no_duplicates(tmp_path):
     tested = prepared.splits[prepared.splits["split"] == "test"]
     assert (tested.groupby(["repeat", "sample_id"]).size() == 1).all()
     assert set(tested.groupby(["repeat", "fold"]).size()) <= {20, 21, 22}
+
+
+def test_volumes_are_prepared_like_pictures(tmp_path):
+    """NIfTI files and folders of slices through `release=table`; one series lacks a slice and is quarantined with the reason."""
+    root = volumes.write(tmp_path / "heads", patients=32)
+    (root / "p05" / "thin" / "CT000004.dcm").unlink()
+    heads = Table(root, Path("labels.csv"), {"bleed": "bleed"}, columns={"image": "file", "patient": "patient"})
+    prepared = prepare({"global": [heads]}, plan=SplitPlan(), seed=0, folder=tmp_path / "out", workers=0)
+    assert prepared.quarantine["sample_id"].tolist() == ["table/p05/thin"]
+    assert "about 1 missing, the first after slice 6 of 9" in prepared.quarantine["reason"].iloc[0]
+    manifest = prepared.manifest.set_index("path")
+    assert len(manifest) == 31
+    assert set(manifest["file_format"]) == {"nifti", "dicom"}
+    assert manifest.loc["p01/thin", ["height", "width", "bits"]].tolist() == [24, 20, 12]
+    assert manifest.loc["p01/thin", "modality"] == "CT"
+    assert manifest["sha256"].is_unique
+    assert len(prepared.duplicates) == 0
+    again = prepare({"global": [heads]}, plan=SplitPlan(), seed=0, folder=tmp_path / "out", workers=0)
+    assert (again.facts["reused"], again.facts["files_read"]) == (True, 1)  # what cannot be read is asked again each time
+    assert volumes.SENTINEL not in shown(prepared) + prepared.manifest.to_csv()
+
+
+def test_a_scan_and_its_conversion_are_near_duplicates(tmp_path):
+    root = volumes.write(tmp_path / "heads", patients=12)
+    series = read_series(root / "p03" / "thin")
+    converted = nifti(series.voxels.transpose(2, 1, 0).astype("int16"), sform=series.affine, pixdim=(1, 0.5, 0.75, 2.5))
+    (root / "copy.nii").write_bytes(converted)
+    with (root / "labels.csv").open("a") as stream:
+        stream.write("copy.nii,Q,0\n")
+    heads = Table(root, Path("labels.csv"), {"bleed": "bleed"}, columns={"image": "file", "patient": "patient"})
+    prepared = prepare({"external": [heads]}, plan=SplitPlan(), seed=0, folder=tmp_path / "out", workers=0)
+    assert prepared.duplicates[["a", "b"]].to_numpy().tolist() == [["table/copy.nii", "table/p03/thin"]]
+
+
+@pytest.mark.shared
+@pytest.mark.skipif(not DATA.is_dir(), reason="the real images of MEDSETU_DATA are not here")
+@pytest.mark.parametrize(("folder", "ending", "count"), [("nifti", "*.nii.gz", 2), ("dicom", "*.dcm", 6)])
+def test_the_real_folders_of_volumes_and_slices(tmp_path, folder, ending, count):
+    files = sorted((DATA / folder).glob(ending))
+    table = pd.DataFrame({"file": [path.name for path in files], "odd": [number % 2 for number in range(len(files))]})
+    table.to_csv(tmp_path / "labels.csv", index=False)
+    release = Table(DATA / folder, tmp_path / "labels.csv", {"odd": "odd"}, columns={"image": "file"})
+    prepared = prepare({"external": [release]}, plan=SplitPlan(), seed=0, folder=tmp_path / "out", workers=0)
+    assert len(prepared.manifest) + len(prepared.excluded) + len(prepared.quarantine) == count
+    assert len(prepared.quarantine) == 0
+    assert folder in shown(prepared) or "external" in shown(prepared)

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Any table and folder: labels follow ids and names, unknown stays unknown, nothing leaves the folder."""
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
+from fakes import volumes
 from fakes.film import SENTINEL
 from fakes.table import COLUMNS, FINDING_COLUMNS, write
 from medsetu.core.errors import ConfigError, DataError
@@ -200,3 +203,19 @@ def test_sentinel_never_appears(tmp_path):
     index = _table(write(tmp_path)).index()
     assert SENTINEL in (tmp_path / "labels.csv").read_text()
     assert SENTINEL not in index.samples.to_csv() + index.excluded.to_csv() + "".join(index.notes)
+
+
+def test_rows_may_name_volumes_folders_of_slices_and_members(tmp_path):
+    root = volumes.write(tmp_path, patients=4)
+    (root / "extra.nii.gz").write_bytes(b"")
+    (root / "p00" / "bold.nii").write_bytes(b"")
+    table = pd.read_csv(root / "labels.csv")
+    extra = [{"file": name, "patient": "Q", "bleed": 0} for name in ("p00/bold.nii/0", "p00/bold.nii/1", "p09/thin")]
+    pd.concat([table, pd.DataFrame(extra)]).to_csv(root / "labels.csv", index=False)
+    index = Table(root, Path("labels.csv"), {"bleed": "bleed"}, columns={"image": "file", "patient": "patient"}, modality="CT").index()
+    listed = ["p00/bold.nii/0", "p00/bold.nii/1", "p00/scan.nii.gz", "p01/thin", "p02/scan.nii.gz", "p03/thin"]
+    assert index.samples["path"].tolist() == listed
+    assert index.excluded.to_numpy().tolist() == [
+        ["table/extra.nii.gz", "image without row"],
+        ["table/p09/thin", "row without image"],
+    ]

@@ -39,7 +39,7 @@ class Source(Protocol):
 
     @property
     def size(self) -> int | None:
-        """Height and width of the images, pixels; None for what the weights were taught on."""
+        """Height and width of the images, pixels, and the depth of volumes; None for what the weights were taught on."""
 
     def taught(self) -> InputSpec:
         """Describe what published weights were taught on."""
@@ -88,8 +88,9 @@ def assemble(
 
 
 def _untaught(source: Source, findings: Sequence[str], *, seed: int) -> Network:
-    size = source.size or source.taught().size[0]
-    spec = InputSpec((size, size), source.channels, (UNTAUGHT_MEAN,) * source.channels, (UNTAUGHT_STD,) * source.channels)
+    taught = source.taught().size
+    size = taught if source.size is None else (source.size,) * len(taught)
+    spec = InputSpec(size, source.channels, (UNTAUGHT_MEAN,) * source.channels, (UNTAUGHT_STD,) * source.channels)
     trunk = source.trunk(channels=source.channels, state=None)
     return _network(trunk, findings, seed=seed, spec=spec, native=spec, weights=SCRATCH)
 
@@ -156,7 +157,7 @@ def _seen(source: Source, native: InputSpec) -> InputSpec:
             remedy="Set backbone.channels=1",
         )
     spec = native.with_channels(source.channels)
-    return spec if source.size is None else replace(spec, size=(source.size, source.size))
+    return spec if source.size is None else replace(spec, size=(source.size,) * len(spec.size))
 
 
 def _network(trunk: nn.Module, findings: Sequence[str], *, seed: int, spec: InputSpec, native: InputSpec, weights: WeightSpec) -> Network:
@@ -164,7 +165,7 @@ def _network(trunk: nn.Module, findings: Sequence[str], *, seed: int, spec: Inpu
     return Network(trunk, head, findings=findings, spec=spec, weights=weights, native=replace(native, size=spec.size)).train()
 
 
-def _width(trunk: nn.Module, native: InputSpec, size: tuple[int, int]) -> int:
+def _width(trunk: nn.Module, native: InputSpec, size: tuple[int, ...]) -> int:
     """Count the pooled features by showing the trunk one empty image: it also proves that it takes this size."""
     trunk.eval()
     try:
@@ -172,7 +173,7 @@ def _width(trunk: nn.Module, native: InputSpec, size: tuple[int, int]) -> int:
             pooled = trunk(torch.zeros(1, native.channels, *size))
     except (RuntimeError, ValueError, AssertionError) as error:
         raise ConfigError(
-            what=f"The architecture does not take images of {size[0]} x {size[1]} pixels",
+            what=f"The architecture does not take images of {' x '.join(map(str, size))} pixels",
             where="backbone.size",
             remedy="Choose another size",
         ) from error

@@ -28,18 +28,19 @@ def probe(spec: InputSpec, *, seed: int = 0) -> Tensor:
         seed: Of the counter-based generator (Philox), whose raw numbers never change.
 
     Returns:
-        (4, C, H, W) float32, normalised by ``spec``.
+        (4, C, H, W) float32, normalised by ``spec``; (4, C, D, H, W) of a network of volumes.
 
     Example:
         >>> spec = InputSpec((16, 16), 1, (0.0,), (1.0,))
         >>> [round(float(value), 3) for value in probe(spec)[0, 0, 0, :2]], round(float(probe(spec).mean()), 3)
         ([0.074, 0.062], 0.529)
     """
-    height, width = spec.size
-    coarse = _uniform(IMAGES * CELLS * CELLS, seed=seed, stream=0).reshape(IMAGES, 1, CELLS, CELLS)
-    fine = _uniform(IMAGES * height * width, seed=seed, stream=1).reshape(IMAGES, 1, height, width)
-    rows, columns = (np.arange(length) * CELLS // length for length in (height, width))
-    image = np.clip(coarse[:, :, rows][:, :, :, columns] + 0.2 * (fine - 0.5), 0, 1)
+    sides = len(spec.size)
+    coarse = _uniform(IMAGES * CELLS**sides, seed=seed, stream=0).reshape(IMAGES, 1, *[CELLS] * sides)
+    fine = _uniform(IMAGES * math.prod(spec.size), seed=seed, stream=1).reshape(IMAGES, 1, *spec.size)
+    for axis, length in enumerate(spec.size, start=2):
+        coarse = coarse.take(np.arange(length) * CELLS // length, axis=axis)
+    image = np.clip(coarse + 0.2 * (fine - 0.5), 0, 1)
     return spec.normalise(torch.from_numpy(image.astype(np.float32)))
 
 

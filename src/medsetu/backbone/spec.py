@@ -16,7 +16,7 @@ class InputSpec:
     """What a network wants to see.
 
     Attributes:
-        size: Height and width, pixels.
+        size: Height and width, pixels; or depth, height and width, voxels.
         channels: 1 (grey) or 3.
         mean: Per channel, of intensities in [0, 1].
         std: Per channel, of intensities in [0, 1]; above 0.
@@ -25,25 +25,26 @@ class InputSpec:
         ConfigError: A size is not positive, or mean and std do not have one value per channel.
     """
 
-    size: tuple[int, int]
+    size: tuple[int, ...]
     channels: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        sizes_fit = len(self.mean) == len(self.std) == self.channels and len(self.size) == 2
+        sizes_fit = len(self.mean) == len(self.std) == self.channels and len(self.size) in (2, 3)
         if not sizes_fit or min(self.size) < 1 or self.channels not in (1, 3) or min(self.std) <= 0:
             raise ConfigError(
                 what=f"An input of size {self.size}, {self.channels} channels, mean {self.mean} and std {self.std} is impossible",
                 where="InputSpec of the backbone",
-                remedy="Give size (H, W), channels 1 or 3, and one mean and one positive std per channel",
+                remedy="Give size (H, W) or (D, H, W), channels 1 or 3, and one mean and one positive std per channel",
             )
 
     def normalise(self, image: Tensor) -> Tensor:
         """Turn intensities into what the network was taught on: ``(image - mean) / std``.
 
         Args:
-            image: (..., C, H, W) or (..., 1, H, W) float, intensities in [0, 1]; a single channel is repeated to ``channels``.
+            image: (..., C, H, W) or (..., 1, H, W) float, intensities in [0, 1]; a single channel is repeated to ``channels``. Of a network
+                of volumes (..., C, D, H, W) likewise.
 
         Returns:
             (..., ``channels``, H, W), same dtype.
@@ -55,15 +56,15 @@ class InputSpec:
             >>> InputSpec((2, 2), 1, (0.5,), (0.25,)).normalise(torch.ones(1, 2, 2)).unique().tolist()
             [2.0]
         """
-        if image.ndim < 3 or image.shape[-3] not in (1, self.channels):
+        sides = len(self.size)
+        if image.ndim <= sides or image.shape[-1 - sides] not in (1, self.channels):
             raise DataError(
                 what=f"An image of shape {tuple(image.shape)} does not have {self.channels} channels",
                 where="Normalisation to the backbone's InputSpec",
                 remedy="Read grey images as (1, H, W)",
             )
-        mean = torch.tensor(self.mean, dtype=image.dtype, device=image.device)[:, None, None]
-        std = torch.tensor(self.std, dtype=image.dtype, device=image.device)[:, None, None]
-        return (image - mean) / std
+        mean, std = (torch.tensor(values, dtype=image.dtype, device=image.device) for values in (self.mean, self.std))
+        return (image - mean.view(-1, *[1] * sides)) / std.view(-1, *[1] * sides)
 
     def with_channels(self, channels: int) -> Self:
         """Describe the same input with 1 channel (average mean and std) or 3 (repeated).

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from torch import nn
 
-from medsetu.backbone.assemble import assemble
+from medsetu.backbone.assemble import UNTAUGHT_MEAN, UNTAUGHT_STD, assemble
 from medsetu.backbone.fetch import PRETRAINED, Published, is_untagged, of_card
 from medsetu.backbone.network import Network
 from medsetu.backbone.spec import InputSpec
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from timm.models import PretrainedCfg
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+_VOLUME = 96  # voxels per side, where nobody says
 _AUXILIARY = ("googlenet", "inception_v3")  # they answer with two heads while training
 _TRAINED_ON = {"in1k": "imagenet-1k", "in12k": "imagenet-12k", "in21k": "imagenet-21k", "in22k": "imagenet-21k", "lvd142m": "lvd-142m"}
 
@@ -200,7 +201,7 @@ class TorchvisionBackbone:
 
 @dataclass(frozen=True)
 class MonaiBackbone:
-    """A two-dimensional network of MONAI.
+    """A network of MONAI, of two or three dimensions.
 
     Attributes:
         name: ``densenet121``, ``densenet169``, ``densenet201``, ``resnet10`` to ``resnet200``, or ``efficientnet-b0`` to ``-b8``.
@@ -208,7 +209,8 @@ class MonaiBackbone:
             ``run:<folder>[#<stage>]``.
         sha256: Digest the weights must have.
         channels: Channels of the images; grey ones (1) also meet weights taught on colour, without loss.
-        size: Height and width, pixels; None for 224.
+        size: Height and width, pixels, and depth of volumes; None for 224, and 96 of volumes.
+        dimensions: 2 for pictures, 3 for volumes.
     """
 
     name: str
@@ -216,6 +218,11 @@ class MonaiBackbone:
     sha256: str | None = None
     channels: int = 1
     size: int | None = None
+    dimensions: int = 2
+
+    def __post_init__(self) -> None:
+        if self.dimensions not in (2, 3):
+            raise ConfigError(what=f"{self.dimensions} dimensions are impossible", where="backbone.dimensions", remedy="Give 2 or 3")
 
     def build(self, findings: Sequence[str], *, seed: int) -> Network:
         """Build the network; see ``medsetu.backbone.assemble.assemble``."""
@@ -226,14 +233,16 @@ class MonaiBackbone:
         return card_of(self)
 
     def taught(self) -> InputSpec:
-        """Describe what the weights were taught on: ImageNet, as all of MONAI's in two dimensions."""
+        """Describe what the weights were taught on: ImageNet, as all of MONAI's in two dimensions; volumes have none."""
+        if self.dimensions == 3:
+            return InputSpec((_VOLUME,) * 3, 1, (UNTAUGHT_MEAN,), (UNTAUGHT_STD,))
         return InputSpec((224, 224), 3, IMAGENET_MEAN, IMAGENET_STD)
 
     def published(self) -> Published:
         """Say where the weights lie."""
-        if self.weights != PRETRAINED or not self.name.startswith("densenet"):
+        if self.weights != PRETRAINED or self.dimensions == 3 or not self.name.startswith("densenet"):
             raise ConfigError(
-                what=f"MONAI offers no weights '{self.weights}' for '{self.name}' in two dimensions",
+                what=f"MONAI offers no weights '{self.weights}' for '{self.name}' in {self.dimensions} dimensions",
                 where="backbone.weights",
                 remedy="Set backbone.weights=null, give a file, or use the torchvision or timm backbone of this architecture",
             )
@@ -250,11 +259,11 @@ class MonaiBackbone:
         if self.name not in builders:
             raise ConfigError(what=f"No MONAI backbone '{self.name}'", where="backbone.name", value=self.name, allowed=sorted(builders))
         if self.name.startswith("densenet"):
-            model = builders[self.name](spatial_dims=2, in_channels=channels, out_channels=1)
+            model = builders[self.name](spatial_dims=self.dimensions, in_channels=channels, out_channels=1)
         elif self.name.startswith("resnet"):
-            model = builders[self.name](spatial_dims=2, n_input_channels=channels, num_classes=1)
+            model = builders[self.name](spatial_dims=self.dimensions, n_input_channels=channels, num_classes=1)
         else:
-            model = EfficientNetBN(self.name, pretrained=False, spatial_dims=2, in_channels=channels, num_classes=1)
+            model = EfficientNetBN(self.name, pretrained=False, spatial_dims=self.dimensions, in_channels=channels, num_classes=1)
         return load_beheaded(model, state, where=f"MONAI architecture '{self.name}'")
 
 

@@ -134,12 +134,15 @@ class Augmentation:
         """Change a batch.
 
         Args:
-            images: (B, 1, H, W) float32 intensities in [0, 1], on any device; not changed.
+            images: (B, 1, H, W) float32 intensities in [0, 1], on any device; not changed. Of volumes (B, 1, D, H, W) every slice is
+                changed alike: rotation, shift, blur and boxes lie in the plane of the slices.
             numbers: (B, K) from ``draw``.
 
         Returns:
-            (B, 1, H, W) float32 intensities in [0, 1].
+            The same shape, float32 intensities in [0, 1].
         """
+        if images.ndim == 5:
+            return self.apply(images[:, 0], numbers)[:, None]
         together = max(2, _PIXELS // images[0].numel())
         starts = range(0, len(images), together)
         return torch.cat([self._apply(images[start : start + together], numbers[start : start + together]) for start in starts])

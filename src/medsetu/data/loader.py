@@ -24,7 +24,8 @@ from medsetu.data.sampler import EpochBatches, Request
 class Batch(TypedDict):
     """All that data and training share: no path, no header, no patient.
 
-    ``image`` (B, C, H, W) float32 normalised to the InputSpec, ``label`` (B, L) float32 with 1 / 0 / NaN unknown, ``sample_id`` B strings,
+    ``image`` (B, C, H, W) or (B, C, D, H, W) float32 normalised to the InputSpec,
+    ``label`` (B, L) float32 with 1 / 0 / NaN unknown, ``sample_id`` B strings,
     ``domain`` (B,) int64, the position in ``medsetu.core.sample.DOMAINS``; while training ``group`` (B,) int64, a number for the site.
     """
 
@@ -171,7 +172,7 @@ def plain_loader(dataset: PlainBatches, *, batch_size: int, workers: int, pin_me
 
 
 def normalise(images: Tensor, spec: InputSpec) -> Tensor:
-    """Turn (B, 1, H, W) intensities in [0, 1] into (B, C, H, W) at a network's input contract.
+    """Turn (B, 1, H, W) intensities in [0, 1] into (B, C, H, W) at a network's input contract; (B, 1, D, H, W) into (B, C, D, H, W).
 
     Example:
         >>> from types import SimpleNamespace
@@ -179,9 +180,9 @@ def normalise(images: Tensor, spec: InputSpec) -> Tensor:
         >>> normalise(torch.ones(1, 1, 1, 1), spec).flatten().tolist()
         [1.0, 1.0, 0.0]
     """
-    mean = torch.tensor(spec.mean, dtype=images.dtype, device=images.device)[None, :, None, None]
-    std = torch.tensor(spec.std, dtype=images.dtype, device=images.device)[None, :, None, None]
-    return (images - mean).div_(std)
+    mean, std = (torch.tensor(values, dtype=images.dtype, device=images.device) for values in (spec.mean, spec.std))
+    channels = (1, -1, *[1] * (images.ndim - 2))
+    return (images - mean.view(channels)).div_(std.view(channels))
 
 
 def _loader_options(*, workers: int, pin_memory: bool) -> dict[str, Any]:

@@ -19,15 +19,15 @@ SCHEMA = 1  # layout of the cache files
 FITS = ("pad", "crop", "stretch")
 STORAGES: dict[str, float] = {"uint8": 255.0, "uint16": 65535.0, "float16": 1.0}  # dtype -> stored value of intensity 1
 _LIBRARIES = ("monai", "torch", "pillow", "pydicom")
-_CODE = (("medsetu.reader", ""), ("medsetu.data", "pipeline.py transform.py intensity.py"))
+_CODE = (("medsetu.reader", ""), ("medsetu.data", "pipeline.py transform.py volume.py intensity.py"))
 
 
 class InputSpec(Protocol):
     """What a network wants to see; ``medsetu.backbone.spec.InputSpec`` is one."""
 
     @property
-    def size(self) -> tuple[int, int]:
-        """Height and width, pixels."""
+    def size(self) -> tuple[int, ...]:
+        """Height and width, pixels; depth, height and width, voxels, of a network of volumes."""
 
     @property
     def channels(self) -> int:
@@ -47,19 +47,22 @@ class Pipeline:
     """Deterministic steps: read, resize with antialiasing, intensity steps, pad or crop, store.
 
     Attributes:
-        size: Height and width of the result, pixels.
-        fit: ``pad`` (whole image, black borders), ``crop`` (fill, cut the longer side) or ``stretch`` (aspect not kept).
+        size: Height and width of the result, pixels; or depth, height and width, voxels, where samples are volumes.
+        fit: ``pad`` (whole image, black borders), ``crop`` (fill, cut the longer side) or ``stretch`` (aspect not kept). The aspect of a
+            volume is that in millimetres.
         intensity: Intensity steps, in order.
         storage: ``uint8``, ``uint16`` or ``float16``.
+        window: Values of a volume that become 0 and 1, in its unit (HU of a CT); None: what ``reader.volume.to_unit_range`` says.
 
     Raises:
         ConfigError: A value is not one of those allowed.
     """
 
-    size: tuple[int, int]
+    size: tuple[int, ...]
     fit: str = "pad"
     intensity: Sequence[Intensity] = ()
     storage: str = "uint16"
+    window: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         for key, value, allowed in (("fit", self.fit, FITS), ("storage", self.storage, tuple(STORAGES))):
@@ -78,6 +81,7 @@ class Pipeline:
             "fit": self.fit,
             "intensity": steps,
             "storage": self.storage,
+            **({} if self.window is None else {"window": list(self.window)}),
             "libraries": {"medsetu": medsetu.__version__, **{name: metadata.version(name) for name in _LIBRARIES}},
             "code": _code_hash(),
         }

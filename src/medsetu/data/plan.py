@@ -21,6 +21,8 @@ class DataPlan:
         fit: ``pad``, ``crop`` or ``stretch``, see ``Pipeline``.
         intensity: Deterministic intensity steps, in order.
         storage: ``uint8``, ``uint16`` or ``float16``.
+        window: Values of a volume that become 0 and 1, in its unit: [-160, 240] HU shows soft tissue. None: -1024 to 3071 HU of a CT, the
+            percentiles 0.5 and 99.5 where a volume has no unit. Pictures have their own window.
         augment: Random changes of training images; None for none.
         sampler: ``natural`` (each image once), ``class`` or ``site`` (equal shares, same number of images) or ``patient`` (one image per
             patient and epoch).
@@ -39,6 +41,7 @@ class DataPlan:
     fit: str = "pad"
     intensity: Sequence[Intensity] = ()
     storage: str = "uint16"
+    window: Sequence[float] | None = None
     augment: Augmentation | None = None
     sampler: str = "natural"
     eval_batch_size: int = 64
@@ -55,6 +58,8 @@ class DataPlan:
         for key, low in lowest.items():
             if getattr(self, key) < low:
                 raise ConfigError(what=f"{getattr(self, key)} is out of range", where=f"Key data.{key}", remedy=f"Give {low} or more")
+        if self.window is not None and (len(self.window) != 2 or not self.window[0] < self.window[1]):
+            raise ConfigError(what=f"{list(self.window)} is no window", where="Key data.window", remedy="Give [low, high] with low < high")
         self.pipeline_for((1, 1))
 
     def pipeline(self, spec: InputSpec) -> Pipeline:
@@ -65,9 +70,10 @@ class DataPlan:
         """
         return self.pipeline_for(spec.size)
 
-    def pipeline_for(self, size: tuple[int, int]) -> Pipeline:
-        """Deterministic steps up to a size (height, width) in pixels."""
-        return Pipeline(size=(size[0], size[1]), fit=self.fit, intensity=tuple(self.intensity), storage=self.storage)
+    def pipeline_for(self, size: tuple[int, ...]) -> Pipeline:
+        """Deterministic steps up to a size: (height, width) in pixels, or (depth, height, width) in voxels."""
+        window = None if self.window is None else (float(self.window[0]), float(self.window[1]))
+        return Pipeline(size=tuple(size), fit=self.fit, intensity=tuple(self.intensity), storage=self.storage, window=window)
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from rich.console import Console
 from rich.progress import Progress
 
 from medsetu.core.errors import DataError, ResourceError
-from medsetu.core.run import sha256_file
 from medsetu.data.pipeline import Pipeline
+from medsetu.reader.sample import sample_digest
 
 CHUNK = 8  # images per message between processes
 AHEAD = 4  # messages waiting per process
@@ -25,12 +25,12 @@ AHEAD = 4  # messages waiting per process
 
 @dataclass(frozen=True)
 class Source:
-    """An image file as the manifest knows it.
+    """A picture or volume as the manifest knows it.
 
     Attributes:
         sample_id: Name of the sample.
-        path: The file.
-        sha256: Of its bytes, as the manifest says.
+        path: The file, folder of slices, or member of a file.
+        sha256: As the manifest says.
     """
 
     sample_id: str
@@ -48,7 +48,7 @@ def prepared(sources: Sequence[Source], pipeline: Pipeline, *, workers: int, pro
         progress: Show a progress bar when the output is a terminal.
 
     Yields:
-        SHA-256 of the source and its (H, W) image, in the order of ``sources``.
+        SHA-256 of the source and its (H, W) or (D, H, W) image, in the order of ``sources``.
 
     Raises:
         DataError: A source is unreadable, or not the file of the manifest.
@@ -100,6 +100,12 @@ def _one_thread() -> None:
 
 
 def _prepare(sources: Sequence[Source], pipeline: Pipeline) -> list[NDArray[Any]]:
+    if len(pipeline.size) == 3:
+        from medsetu.data.volume import prepare_volume
+
+        for source in sources:
+            _check(source)
+        return [prepare_volume(pipeline, path=source.path, sample_id=source.sample_id) for source in sources]
     from medsetu.data.transform import compose, prepare_image  # importing MONAI takes seconds: only when something is missing
 
     steps = compose(pipeline)
@@ -113,7 +119,7 @@ def _prepare(sources: Sequence[Source], pipeline: Pipeline) -> list[NDArray[Any]
 def _check(source: Source) -> None:
     """Refuse a file that is not the one the manifest was made from."""
     try:
-        found = sha256_file(source.path)
+        found = sample_digest(source.path)
     except OSError as error:
         raise DataError(
             what=f"An image file cannot be opened ({error.strerror})",

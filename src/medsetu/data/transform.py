@@ -16,7 +16,7 @@ from torch.nn import functional
 from medsetu.core.errors import DataError
 from medsetu.data.intensity import Intensity
 from medsetu.data.pipeline import Pipeline
-from medsetu.reader.image import read_image
+from medsetu.reader.sample import read_picture
 
 _IMAGE = "image"
 _ID = "sample_id"
@@ -29,7 +29,7 @@ class ReadImaged(MapTransform):
         """Read every key; headers are dropped here and never travel on."""
         done = dict(data)
         for key in self.key_iterator(done):
-            done[key] = torch.from_numpy(read_image(done[key], sample_id=str(done[_ID])).pixels)[None]
+            done[key] = torch.from_numpy(read_picture(done[key], sample_id=str(done[_ID])).pixels)[None]
         return done
 
 
@@ -98,7 +98,7 @@ def resized_shape(shape: tuple[int, int], size: tuple[int, int], *, fit: str) ->
 
 def compose(pipeline: Pipeline) -> Compose:
     """Chain the steps of a pipeline as MONAI transforms."""
-    steps = [ReadImaged([_IMAGE]), Resized(pipeline.size, fit=pipeline.fit)]
+    steps = [ReadImaged([_IMAGE]), Resized((pipeline.size[0], pipeline.size[1]), fit=pipeline.fit)]
     steps += [Intensityd(step) for step in pipeline.intensity]
     return Compose([*steps, ResizeWithPadOrCropd([_IMAGE], pipeline.size)])
 

@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from medsetu.core.errors import DataError
-from medsetu.core.run import sha256_file
 from medsetu.core.worker import cores as cores
 from medsetu.core.worker import run_batches
 from medsetu.manifest.similarity import hash_text, perceptual_hash, thumbnail
-from medsetu.reader.image import read_image
+from medsetu.reader.sample import read_sample, sample_digest, shown
 
 CRASHED = "the decoder crashed on this file"
 CONSTANT = "all pixels are equal"
@@ -23,11 +22,11 @@ _FAULTS = (OSError, ValueError, TypeError, ArithmeticError, LookupError, Attribu
 
 @dataclass(frozen=True)
 class Task:
-    """One file to open.
+    """One sample to open.
 
     Attributes:
         key: Name of the result in the store; empty when it is not to be kept.
-        path: The file.
+        path: The file, folder of slices, or member of a file.
         sample_id: Its sample.
     """
 
@@ -46,7 +45,7 @@ class Record:
         reason: Why the file cannot be used; empty when it can.
         sha256: Of the bytes; empty when the file cannot be used.
         phash: 64-bit perceptual hash, hexadecimal.
-        thumbnail: (32, 32) float16, as bytes.
+        thumbnail: (32, 32) float16, as bytes; of a volume that of four slices.
         facts: What the reader says of the file.
         cpu_seconds: Work it took, in whatever process.
     """
@@ -77,8 +76,8 @@ def inspect(task: Task) -> Record:
 
 def _inspect(task: Task) -> Record:
     try:
-        picture = read_image(task.path, sample_id=task.sample_id)
-        digest = sha256_file(task.path)
+        picture = shown(read_sample(task.path, sample_id=task.sample_id), sample_id=task.sample_id)
+        digest = sample_digest(task.path)
     except DataError as error:
         return Record(task.key, task.sample_id, reason=error.what)
     except _FAULTS as error:

@@ -14,6 +14,7 @@ from medsetu.core.errors import DataError
 from medsetu.core.run import content_key
 from medsetu.core.table import read_table, write_table
 from medsetu.manifest.scan import Record
+from medsetu.reader.sample import sample_state
 
 SCHEMA = 1
 READERS = ("medsetu", "numpy", "pillow", "pydicom", "python-gdcm", "pylibjpeg-openjpeg")
@@ -48,10 +49,10 @@ class ScanStore:
             The key; empty when the file cannot be asked.
         """
         try:
-            status = path.stat()
+            state = sample_state(path)
         except OSError:
             return ""
-        return content_key([self._environment, str(path.absolute()), status.st_size, status.st_mtime_ns], length=32)
+        return content_key([self._environment, *state], length=32)
 
     def load(self) -> dict[str, Record]:
         """Read all records kept so far, by key."""

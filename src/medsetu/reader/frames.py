@@ -17,7 +17,7 @@ from medsetu.reader.guard import Unreadable, guarded
 from medsetu.reader.picture import Facts, check_size
 from medsetu.reader.series import check_slice, finish
 from medsetu.reader.stack import plane_of, stack
-from medsetu.reader.volume import Volume, check_voxels
+from medsetu.reader.volume import RELATIVE, Volume, check_voxels
 
 MAX_FRAMES = 1 << 16
 _GROUPS: Final = {
@@ -146,4 +146,4 @@ def _film(header: Dataset, frames: int, *, file_bytes: int) -> Volume:
         depth=frames,
         steps=(*steps, *told, "frames in time"),
     )
-    return Volume(voxels, np.full((4, 4), math.nan), (math.nan, spacing, spacing), "", facts, frame_seconds=seconds)
+    return Volume(voxels, np.full((4, 4), math.nan), (math.nan, spacing, spacing), RELATIVE, facts, frame_seconds=seconds)

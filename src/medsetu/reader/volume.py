@@ -16,6 +16,9 @@ MAX_VOXELS = 1 << 29
 """Voxels above which a file is taken for a decompression bomb: a CT of 512 x 512 has 2,048 slices there."""
 
 HOUNSFIELD = "HU"
+RELATIVE = "relative"
+"""Unit of values that their reader has scaled to [0, 1] by what the file declares."""
+
 CT_RANGE = (-1024.0, 3071.0)
 """What 12 bits of a CT hold, HU; the range a volume in HU is scaled by where no window is named."""
 
@@ -35,7 +38,7 @@ class Volume:
         affine: (4, 4) float64, from (w, h, d, 1) to millimetres in RAS+; all NaN where the orientation is unknown. Oblique volumes
             and those of a tilted gantry are not resampled: their affine is rotated or sheared.
         spacing_mm: Distance of voxel centres along d, h and w; NaN where the file does not say, and along time.
-        unit: ``HU``, or empty where values have no unit.
+        unit: ``HU``, ``relative``, or empty where values have no unit.
         facts: What the file says about it; ``facts.steps`` lists what was done to the stored values.
         frame_seconds: Time between two frames of a film in time; NaN for volumes in space.
     """
@@ -150,7 +153,7 @@ def to_unit_range(volume: Volume, window: tuple[float, float] | None = None) -> 
     Args:
         volume: The volume.
         window: Values that become 0 and 1, in the volume's unit, such as (-160, 240) HU for soft tissue. None: the range of a CT
-            (``CT_RANGE``) for volumes in HU, else the percentiles ``PERCENTILES`` of the volume itself.
+            (``CT_RANGE``) for volumes in HU, [0, 1] for relative ones, else the percentiles ``PERCENTILES`` of the volume itself.
 
     Returns:
         The volume with voxels in [0, 1] and the step recorded.
@@ -159,6 +162,8 @@ def to_unit_range(volume: Volume, window: tuple[float, float] | None = None) -> 
         ConfigError: The window is empty or upside down.
         Unreadable: The volume has no contrast between its percentiles.
     """
+    if window is None and volume.unit == RELATIVE:
+        return volume
     if window is not None:
         low, high, step = *window, "window"
         if not low < high:
@@ -166,12 +171,31 @@ def to_unit_range(volume: Volume, window: tuple[float, float] | None = None) -> 
     elif volume.unit == HOUNSFIELD:
         low, high, step = *CT_RANGE, "range of a CT"
     else:
-        low, high = (float(value) for value in np.percentile(volume.voxels[:: 1 + volume.voxels.shape[0] // 64], PERCENTILES))
-        step = f"percentiles {PERCENTILES[0]:g} and {PERCENTILES[1]:g}"
-        if not low < high:
-            raise Unreadable(expected="contrast between the percentiles of the volume", found="one value")
+        low, high, step = *percentile_window(volume.voxels), f"percentiles {PERCENTILES[0]:g} and {PERCENTILES[1]:g}"
     scaled = np.clip((volume.voxels - np.float32(low)) / np.float32(high - low), 0, 1)
     return replace(volume, voxels=scaled, facts=replace(volume.facts, steps=(*volume.facts.steps, f"{step}: {low:g} to {high:g}")))
+
+
+def percentile_window(voxels: NDArray[np.float32]) -> tuple[float, float]:
+    """Find the window between the percentiles ``PERCENTILES`` of a volume; of deep ones every n-th slice is looked at.
+
+    Args:
+        voxels: (D, H, W).
+
+    Returns:
+        Low and high, in the unit of the voxels.
+
+    Raises:
+        Unreadable: When they are one value.
+
+    Example:
+        >>> percentile_window(np.arange(1001, dtype=np.float32).reshape(1, 7, 143))
+        (5.0, 995.0)
+    """
+    low, high = (float(value) for value in np.percentile(voxels[:: 1 + voxels.shape[0] // 64], PERCENTILES))
+    if not low < high:
+        raise Unreadable(expected="contrast between the percentiles of the volume", found="one value")
+    return low, high
 
 
 def montage(voxels: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -20,7 +20,7 @@ SAMPLE_COLUMNS: dict[str, str | float] = {  # fact -> what it is when a release 
     "release": "",
     "site": "",
     "country": "",  # ISO 3166 alpha-3, "" when mixed or unknown
-    "modality": "",  # CR, DX, MG, US
+    "modality": "",  # CR, DX, MG, US, CT, MR
     "view": "",
     "laterality": "",
     "sex": "",
@@ -32,7 +32,7 @@ SAMPLE_COLUMNS: dict[str, str | float] = {  # fact -> what it is when a release 
 OPTIONAL_COLUMNS: dict[str, str | float] = {"seen": ""}  # why a sample may have been seen in pretraining
 OFFICIAL_SPLITS = ("", "train", "val", "test")
 LATERALITIES = ("", "L", "R", "B")
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".pgm", ".dcm", ".dicom")
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".pgm", ".dcm", ".dicom", ".nii", ".nii.gz")
 
 _TEXT = pd.StringDtype(na_value=float("nan"))
 _Row = TypeVar("_Row")
@@ -140,7 +140,17 @@ def image_files(root: Path, *, below: str = "", suffixes: Sequence[str] | None =
         Paths relative to root with forward slashes, sorted.
     """
     top = root / below
-    return sorted(path for path in _walk(top, root) if suffixes is None or PurePosixPath(path).suffix.lower() in suffixes)
+    return sorted(path for path in _walk(top, root) if suffixes is None or ending(path) in suffixes)
+
+
+def ending(path: str) -> str:
+    """Ending of a file name, in lower case; of packed NIfTI both parts.
+
+    Example:
+        >>> ending("a/B.PNG"), ending("scan.nii.gz"), ending("labels.csv.gz")
+        ('.png', '.nii.gz', '.gz')
+    """
+    return ".nii.gz" if path.lower().endswith(".nii.gz") else PurePosixPath(path).suffix.lower()
 
 
 def _walk(top: Path, root: Path) -> Iterator[str]:

@@ -12,7 +12,7 @@ import pandas as pd
 from medsetu.core.errors import ConfigError, DataError
 from medsetu.core.label import NEGATIVE, POSITIVE, UNKNOWN, check_findings, finding_name
 from medsetu.core.sample import age_in_years, pseudonym, sex_letter
-from medsetu.release.base import IMAGE_SUFFIXES, ReleaseIndex, finish_index, image_files, require_file, require_folder
+from medsetu.release.base import IMAGE_SUFFIXES, ReleaseIndex, ending, finish_index, image_files, require_file, require_folder
 
 FACTS = ("image", "patient", "study", "site", "country", "modality", "view", "laterality", "sex", "age", "device", "split")
 POLICY: dict[str, float] = {"unknown": UNKNOWN, "positive": POSITIVE, "negative": NEGATIVE}
@@ -30,7 +30,7 @@ UNKEYED = "Patient numbers were hashed without a secret key and could be found a
 
 @dataclass(frozen=True)
 class Table:
-    """Any label table and image folder.
+    """Any label table and image folder; a row may also name a volume, the folder of a DICOM series, or a member such as ``bold.nii.gz/3``.
 
     Attributes:
         root: Folder of the images; paths never leave it.
@@ -41,7 +41,7 @@ class Table:
             patient, study, site, country, modality, view, laterality, sex, age (years or DICOM age), device, split.
         label_policy: What ``blank`` and ``uncertain`` (-1) mean: unknown, positive or negative; both unknown unless said otherwise.
         country: ISO 3166 alpha-3 code, where no column tells it.
-        modality: CR, DX or MG, where no column tells it.
+        modality: DICOM's word (CR, DX, MG, CT, MR, US), where no column tells it.
         site: Hospital or centre, where no column tells it.
         suffix: Ending to add to each image name, such as ``.png``.
         separator: Field separator; by the ending of the table when empty.
@@ -92,8 +92,9 @@ class Table:
         frame = self._read()
         paths = self._paths(frame)
         files = set(image_files(self.root, suffixes=None))
-        there = paths.isin(files)
-        orphans = sorted(path for path in files - set(paths) if PurePosixPath(path).suffix.lower() in IMAGE_SUFFIXES)
+        there = paths.map(_lookup(files)).astype(bool)
+        used = set(paths[there])
+        orphans = sorted(path for path in files if ending(path) in IMAGE_SUFFIXES and not _is_used(path, used))
         excluded = [(path or f"row {number + 1}", "row without image") for number, path in paths[~there].items()]  # type: ignore[operator]
         excluded += [(path, "image without row") for path in orphans]
         rows, notes = self._samples(frame[there], paths[there])
@@ -179,6 +180,23 @@ class Table:
             )
         labels: pd.Series = cells.map(values).astype("float64")
         return labels
+
+
+def _lookup(files: set[str]) -> Callable[[str], bool]:
+    """Tell whether a path is a file, the folder of a series, or a member below a file."""
+    folders = {parent.as_posix() for file in files for parent in PurePosixPath(file).parents} - {"."}
+
+    def is_there(path: str) -> bool:
+        return path in files or path in folders or any(parent.as_posix() in files for parent in PurePosixPath(path).parents)
+
+    return is_there
+
+
+def _is_used(file: str, used: set[str]) -> bool:
+    """Whether a row names the file, a folder that holds it, or one of its members."""
+    return any(parent in used for parent in (file, *(parent.as_posix() for parent in PurePosixPath(file).parents))) or any(
+        path.startswith(f"{file}/") for path in used
+    )
 
 
 def _known(words: Any, allowed: Sequence[str], *, where: str) -> None:  # noqa: ANN401 - keys or values of a configuration

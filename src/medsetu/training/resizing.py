@@ -71,6 +71,8 @@ class Resizing:
         Raises:
             ConfigError: The network does not accept the smallest size.
         """
+        if len(network.spec.size) != 2:
+            raise ConfigError(what="Volumes are not resized while training", where="Key stages.*.resize", remedy="Leave the key out")
         height, width = self.size(0, epochs=epochs, full=(network.spec.size[0], network.spec.size[1]))
         was = network.training
         network.eval()
