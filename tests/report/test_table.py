@@ -63,6 +63,14 @@ def test_contrast_that_cannot_be_estimated_says_why(study_report):
     assert "the gap is small" in text
 
 
+def test_variants_of_an_arm_do_not_take_its_place_in_the_ladder(study_report):
+    ladder = study_report.ladder
+    local = ladder[(ladder["side"] == "local") & (ladder["arm"] == "transfer")]
+    told = printed(ladder_table(pd.concat([ladder, local.assign(arm="transfer:lora", skill_above=0.987)])))
+    assert len(local)
+    assert told == printed(ladder_table(ladder))
+
+
 def test_ladder_ends_with_its_verdicts(texts):
     assert "> lungs removed" in texts["ladder"]
     assert "Reference inflated on the global side" in texts["ladder"]

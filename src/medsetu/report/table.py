@@ -14,7 +14,7 @@ from rich.text import Text
 from medsetu.evaluation.evaluate import ALL
 from medsetu.report.number import DASH, claim, count, number, power, remarks, words
 from medsetu.shift.matrix import TransferMatrix
-from medsetu.shift.shortcut import ladder_verdicts
+from medsetu.shift.shortcut import arm_shown, ladder_verdicts
 
 WIDTH = 80
 
@@ -85,7 +85,7 @@ def ladder_table(ladders: pd.DataFrame | Sequence[pd.DataFrame]) -> Group:
     for name in ("side", "rung", "AUROC alone", "model above it"):
         table.add_column(name, overflow="fold")
     for side, own in ladder.groupby("side", sort=False):
-        arm = own["arm"].iloc[-1] if str(side) != "global" else own["arm"].iloc[0]
+        arm = arm_shown(str(side), list(own["arm"]))
         for place, row in enumerate(own[own["arm"] == arm].to_dict("records")):
             above = {"value": row["skill_above"], "low": row["skill_low"], "high": row["skill_high"], "note": ""}
             head = f"{side}\n({arm})" if place == 0 else ""

@@ -6,6 +6,7 @@ that of a rung on the same films, with a paired interval.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -164,10 +165,26 @@ def ladder_verdicts(ladders: pd.DataFrame) -> list[LadderVerdict]:
     """
     verdicts = []
     for side, rows in ladders.groupby("side", sort=False):
-        wanted = (*REFERENCE_ARMS.get(str(side), (GLOBAL_ONLY,)), *rows["arm"])
-        arm = next(name for name in wanted if name in set(rows["arm"]))
+        arm = arm_shown(str(side), list(rows["arm"]))
         verdicts.append(_verdict(str(side), arm, rows[rows["arm"] == arm].set_index("rung")))
     return verdicts
+
+
+def arm_shown(side: str, arms: Sequence[str]) -> str:
+    """Name the arm that is held against the ladder of a side: the one that speaks for it, else the first.
+
+    Args:
+        side: global, local or ``external: name``.
+        arms: Arms that the ladder has, at least one.
+
+    Returns:
+        One of ``arms``.
+
+    Example:
+        >>> arm_shown("local", ["global-only", "transfer", "transfer:lora"])
+        'transfer'
+    """
+    return next(name for name in (*REFERENCE_ARMS.get(side, (GLOBAL_ONLY,)), *arms) if name in arms)
 
 
 def inflated_sides(ladders: pd.DataFrame) -> set[str]:
