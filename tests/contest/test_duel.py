@@ -110,3 +110,15 @@ def test_seeds_enough_leave_room_for_films():
         2 * films_needed(PLAN, auroc=0.85, correlation=0.6), rel=0.1
     )
     assert seeds_needed(PLAN, variance=0.0) == 1
+
+
+@pytest.mark.parametrize(("seeds", "per_class"), [(1, 52), (3, 52), (5, 52), (3, 200)])
+@pytest.mark.parametrize("skill", [2.0, 1.98])
+def test_power_and_films_needed_do_not_contradict_each_other(seeds, per_class, skill):
+    """Nearly equal contestants have intervals wider than their correlation promises: the films needed must know it."""
+    pair = contestants(field({"a": 2.0, "b": skill}, per_class=per_class, seeds=seeds, seed=3))
+    for smallest in (0.01, 0.03, 0.05, 0.1, 0.2):
+        duel = auroc_duel(*pair, replace(PLAN, smallest=smallest))
+        assert duel.widening >= 1
+        enough = not math.isnan(duel.n_per_class) and duel.n_per_class <= per_class
+        assert (duel.power >= PLAN.power) == enough or duel.widening == 1

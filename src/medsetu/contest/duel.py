@@ -43,6 +43,7 @@ class Duel:
             with so few seeds, or nothing can be planned; AUROC only.
         correlation: Correlation of the two estimates over patients; AUROC only.
         seed_variance: Variance that the training seeds add to the difference; AUROC only.
+        widening: Variance that the interval stands for, over what patients and seeds make it by formula, at least 1; AUROC only.
         test_value: Statistic of the test named in ``test``: DeLong's chi-square for the AUROC of single models, McNemar's statistic for
             decisions of single models; NaN for several seeds.
         test_p: Its p-value.
@@ -71,6 +72,7 @@ class Duel:
     n_per_class: float = NAN
     correlation: float = NAN
     seed_variance: float = NAN
+    widening: float = NAN
     test_value: float = NAN
     test_p: float = NAN
     test: str = ""
@@ -185,20 +187,27 @@ def auroc_duel(first: Contestant, second: Contestant, plan: ContestPlan) -> Duel
         power_equal=noninferiority_power(plan.margin, standard_error=error, level=plan.level),
     )
     if found.low == found.high == 0.0:  # identical curves
-        return replace(duel, p=1.0, p_equivalent=0.0, correlation=1.0, seed_variance=0.0)
+        return replace(duel, p=1.0, p_equivalent=0.0, correlation=1.0, seed_variance=0.0, widening=1.0)
     confidence = _confidence(a, b, seeds=seeds)
     patients, extra = _patient_correlation(a.averaged(seeds[0]), b.averaged(seeds[1])), _seed_variance(*confidence.spread)
+    middle = (confidence.value[0] + confidence.value[1]) / 2
+    widening = _widening(
+        error**2, extra + _patient_variance(middle, patients, positive=confidence.classes[0], negative=confidence.classes[1])
+    )
     return replace(
         duel,
         p=confidence.tail(0.0),
         p_equivalent=confidence.equivalence(plan.margin),
         correlation=patients,
         seed_variance=extra,
-        n_per_class=films_needed(plan, auroc=(confidence.value[0] + confidence.value[1]) / 2, correlation=patients, extra=extra),
+        widening=widening,
+        n_per_class=films_needed(plan, auroc=middle, correlation=patients, extra=extra, widening=widening),
     )
 
 
-def films_needed(plan: ContestPlan, *, auroc: float, correlation: float, extra: float = 0.0, level: float | None = None) -> float:
+def films_needed(
+    plan: ContestPlan, *, auroc: float, correlation: float, extra: float = 0.0, widening: float = 1.0, level: float | None = None
+) -> float:
     """Independent films per class that find the smallest difference of interest with the wanted power.
 
     Hanley and McNeil's standard errors for the expected AUROC, the correlation that was measured, and what the training seeds add, which
@@ -209,6 +218,8 @@ def films_needed(plan: ContestPlan, *, auroc: float, correlation: float, extra: 
         auroc: Expected AUROC of both, in [0, 1].
         correlation: Correlation of the two estimates over patients.
         extra: Variance that the seeds add to the difference.
+        widening: How much wider, as a variance, the interval is than both make it: few degrees of freedom, and the logit scale, whose
+            interval ends of two nearly equal contestants do not cancel.
         level: Confidence level, where it is not that of the plan.
 
     Returns:
@@ -223,8 +234,8 @@ def films_needed(plan: ContestPlan, *, auroc: float, correlation: float, extra: 
         return NAN
 
     def reached(count: int) -> float:
-        patients = 2 * (1 - min(correlation, 1.0)) * float(hanley_mcneil(auroc, count, negatives=count))
-        return detection_power(plan.smallest, standard_error=math.sqrt(patients + extra), level=level)
+        patients = _patient_variance(auroc, correlation, positive=count, negative=count)
+        return detection_power(plan.smallest, standard_error=math.sqrt(widening * (patients + extra)), level=level)
 
     low, high = 0, 1
     while reached(high) < plan.power:
@@ -309,6 +320,15 @@ def _confidence(a: KernelParts, b: KernelParts, *, seeds: tuple[Ints, Ints]) -> 
 
 def _seed_variance(a: SeedSpread, b: SeedSpread) -> float:
     return max(a.variance + b.variance - 2 * seed_covariance(a, b), 0.0)
+
+
+def _patient_variance(auroc: float, correlation: float, *, positive: int, negative: int) -> float:
+    """Variance of a paired difference that independent patients would give, by Hanley and McNeil."""
+    return 2 * (1 - min(correlation, 1.0)) * float(hanley_mcneil(auroc, positive, negatives=negative))
+
+
+def _widening(measured: float, planned: float) -> float:
+    return max(1.0, measured / planned) if planned > 0 else 1.0
 
 
 def _patient_correlation(a: KernelParts, b: KernelParts) -> float:

@@ -138,8 +138,9 @@ def _more_seeds(found: Tournament, near: pd.DataFrame) -> tuple[int, float]:
     row = near.assign(single=near["seed_variance"] * near["seeds"]).sort_values("single").iloc[-1]
     aurocs = found.standings.set_index("contestant")["auroc"]
     middle = float(aurocs[row["first"]] + aurocs[row["second"]]) / 2
-    seeds = seeds_needed(found.plan, variance=float(row["single"]))
-    return seeds, films_needed(found.plan, auroc=middle, correlation=float(row["correlation"]), extra=float(row["single"]) / seeds)
+    single, widening = float(row["single"]), float(row["widening"])
+    seeds = seeds_needed(found.plan, variance=widening * single)
+    return seeds, films_needed(found.plan, auroc=middle, correlation=float(row["correlation"]), extra=single / seeds, widening=widening)
 
 
 def _optimism(found: Tournament) -> str:

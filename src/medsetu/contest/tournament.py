@@ -257,7 +257,9 @@ def _family_size(standings: pd.DataFrame, duels: Sequence[Duel], *, plan: Contes
     sizes = []
     for duel in near:
         middle = (aurocs[duel.first] + aurocs[duel.second]) / 2
-        sizes.append(films_needed(plan, auroc=middle, correlation=duel.correlation, extra=duel.seed_variance, level=level))
+        sizes.append(
+            films_needed(plan, auroc=middle, correlation=duel.correlation, extra=duel.seed_variance, widening=duel.widening, level=level)
+        )
     return nan if any(isnan(size) for size in sizes) else max(sizes)
 
 
