@@ -9,7 +9,16 @@ import pytest
 from scripts.gate_explain import World
 
 from medsetu.manifest.consensus import policy_label
-from medsetu.shift.auroc_waterfall import APPEARANCE, CASE_MIX, LABEL_POLICY, PARTS, POPULATION_TOO, UNEXPLAINED, auroc_waterfall
+from medsetu.shift.auroc_waterfall import (
+    APPEARANCE,
+    CASE_MIX,
+    LABEL_POLICY,
+    PARTS,
+    POPULATION_TOO,
+    TIED,
+    UNEXPLAINED,
+    auroc_waterfall,
+)
 from medsetu.shift.casemix import side_auroc
 from medsetu.shift.plan import ShiftPlan
 
@@ -109,8 +118,8 @@ def test_small_and_single_class_sides_are_refused():
 
 
 def test_label_policy_is_named_only_where_votes_explain_the_labels():
-    world = cohort(World("policy"), sizes=(1500, 1500), seed=4)
-    rng = np.random.default_rng(1004)
+    world = cohort(World("policy"), sizes=(1500, 1500), seed=6)
+    rng = np.random.default_rng(1006)
     sides = {}
     for name, policy in (("global_films", "majority"), ("local_films", "any-positive")):
         films = getattr(world, name)
@@ -126,3 +135,22 @@ def test_label_policy_is_named_only_where_votes_explain_the_labels():
         replace(world, **sides | {"global_films": replace(sides["global_films"], votes=None)}), ShiftPlan(bootstrap=0)
     )
     assert named(unvoted)[LABEL_POLICY].verdict == "not identified"
+
+
+def test_appearance_that_lets_go_of_the_finding_is_not_identified():
+    """A marker on the ill globally and on as many of the well locally: both classes together look alike, each by itself does not."""
+    world = cohort(World("marker"), sizes=(600, 600), seed=2)
+    rng = np.random.default_rng(2)
+    sides = {}
+    for name, share in (("global_films", 0.9), ("local_films", 0.5)):
+        films = getattr(world, name)
+        marker = rng.random(len(films)) < np.where(films.label == 1, share, 1 - share)
+        features = np.column_stack([films.features, 3.0 * marker]).astype(np.float32)
+        sides[name] = replace(films, features=features, scores=np.clip(films.scores + 0.3 * marker, 0, 1))
+    tied = auroc_waterfall(replace(world, **sides), PLAN)
+    parts = named(tied)
+    assert parts[APPEARANCE].verdict == "not identified"
+    assert TIED in parts[APPEARANCE].note
+    assert parts[UNEXPLAINED].low > 0.02
+    assert sum(part.value for part in tied.parts if not part.verdict) == pytest.approx(tied.total.value, abs=1e-12)
+    assert named(auroc_waterfall(world, PLAN))[APPEARANCE].verdict == ""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from scipy.special import ndtr
 
 from medsetu.core.sample import GLOBAL, LOCAL
 from medsetu.evaluation.curve import auroc, curve
@@ -34,6 +35,7 @@ APPEARANCE = "image appearance"
 LABEL_POLICY = "label policy"
 UNEXPLAINED = "unexplained"
 PARTS = (CASE_MIX, APPEARANCE, LABEL_POLICY, UNEXPLAINED)
+TIED = "the films of one class still differ where both classes together look alike: a change tied to the finding, or other labels"
 POPULATION_TOO = "without age and sex, appearance holds the population as well: acquisition and population cannot be told apart"
 
 
@@ -96,6 +98,17 @@ class _Game:
 
         return play(self.players, worth)
 
+    def tied(self, weight: tuple[Floats, Floats]) -> Floats:
+        """(B, 2 p) mean appearance in each class: global films at the local facts and appearance, minus local films."""
+        world, weighted, _ = self.weigh(frozenset({CASE_MIX, APPEARANCE}), weight)
+        here = self.worlds[1][0]
+        looks = [one.columns[:, 2 * self.facts.global_values.shape[1] :] for one in (world, here)]
+        first, second = (
+            2 * class_moments(by_class(values, one.label), one.label, weight=drawn)
+            for values, one, drawn in zip(looks, (world, here), (weighted, here.drawn(weight[1])), strict=True)
+        )
+        return first - second
+
     def unmet(self, weight: tuple[Floats, Floats]) -> float:
         """Largest distance, in standard deviations, that the weights of any coalition leave."""
         worst = 0.0
@@ -138,15 +151,36 @@ def auroc_waterfall(cohort: Cohort, plan: ShiftPlan) -> Waterfall:
     if left > BALANCED:
         why = f"weights cannot balance the sides: {left:.2f} standard deviations left, {BALANCED:g} allowed"
         return _refused(NO_OVERLAP, why, total=total, ends=ends)
+    tied = _tied_to_class(game, plan) if looks else ""
+    if tied:
+        looks = Measured(looks.global_values[:, :0], looks.local_values[:, :0], ())
+        game = _Game(sides, facts, looks, game.policies)
     value = game.parts(ones).mean(axis=1)[:, 0]
     replicate = _replicates(game, plan)
     known = known_parts(game.players, value, replicate=replicate, level=plan.level)
-    parts = tuple(known.get(name, Part(name, verdict=NOT_IDENTIFIED, note=_why(name))) for name in PARTS)
+    parts = tuple(
+        known.get(name, Part(name, verdict=NOT_IDENTIFIED, note=tied if tied and name == APPEARANCE else _why(name))) for name in PARTS
+    )
     if looks and not {"age_years", "sex"} <= set(facts.names):
         notes.append(POPULATION_TOO)
     if facts:
         notes.append(f"measured case mix: {', '.join(facts.names)}")
     return Waterfall(SCALE, parts, total, *ends, (ORDERS, SIMULTANEOUS, *notes), replicate, replicate.sum(axis=0))
+
+
+def _tied_to_class(game: _Game, plan: ShiftPlan) -> str:
+    """Whether the films of one class still differ where both classes together look alike: weights of both alike cannot undo that."""
+    if plan.bootstrap < 2:
+        return ""
+    ones = (np.ones((1, len(game.sides[0]))), np.ones((1, len(game.sides[1]))))
+    drawn = np.concatenate([game.tied(weight) for weight in resamples(game.sides, plan)])
+    spread = drawn.std(axis=0, ddof=1)
+    moved = spread > 0
+    if not moved.any():
+        return ""
+    furthest = float(np.abs(game.tied(ones)[0][moved] / spread[moved]).max())
+    p = min(1.0, 2 * int(moved.sum()) * float(ndtr(-furthest)))
+    return f"{TIED} (p {p:.3f}, Bonferroni)" if p <= plan.alpha else ""
 
 
 def _world(game: _Game, side: int, policy: int) -> _World:

@@ -38,7 +38,7 @@ class Evidence:
         covariate: Comparison with the global side at the local prevalence: MMD of features (of scores without features); with local labels
             p covers both, without them it is the largest over the prevalences that the scores leave open.
         labelling: Local minus global share of labels that contradict most readers; NaN without votes on both sides.
-        anything: p of the plain comparison of features and scores.
+        anything: p of the plain comparison of features, and of scores where local labels are known or there are no features.
         target: Prevalence to which the global side was brought: of local labels, else as the scores imply it (EM).
         rest: p of the comparison at ``target`` alone; NaN: that of ``covariate``.
         labelled: Whether local labels are known.
@@ -58,7 +58,14 @@ class Evidence:
 
     @property
     def adjusted(self) -> tuple[float, float, float]:
-        """Adjusted p of prevalence, covariate and labelling: Holm over those that were tested."""
+        """Adjusted p of prevalence, covariate and labelling: Holm over those that were tested.
+
+        Without local labels a closed test instead (Marcus, Peritz and Gabriel, Biometrika 1976, 63:655): that nothing at all differs is
+        rejected where the plain comparison or the mean score rejects at half the level; each cause is then held against its own p.
+        """
+        if not self.labelled:
+            nothing = min(1.0, 2 * float(np.fmin(self.anything, self.prevalence.p)))
+            return max(self.prevalence.p, nothing), max(self.covariate.p, nothing), NAN
         prevalence, covariate, labelling = holm([self.prevalence.p, self.covariate.p, self.labelling.p]).tolist()
         return prevalence, covariate, labelling
 
@@ -97,7 +104,7 @@ def gather(cohort: Cohort, plan: ShiftPlan) -> Evidence:
         covariate=still if labelled or still.p > plan.alpha else _anywhere(there, here, validation, plan=plan, found=still),
         rest=still.p,
         labelling=votes,
-        anything=_compare(there, here, plan=plan).p,
+        anything=_compare(there, here, plan=plan, scores="too" if labelled else "last").p,
         target=target,
         labelled=labelled,
         has_features=here.features is not None and there.features is not None,

@@ -3,7 +3,7 @@
 
 The logic follows Roschewitz et al. (MICCAI 2025): compare the sides, bring the global side to the local prevalence, compare again. What is
 left then is no shift of prevalence. Three things differ. A test that finds nothing proves nothing, so prevalence is named only where the
-second comparison is clearly at rest; prevalence on top of appearance is named only with local labels, for scores alone cannot tell them
+second comparison would not even by itself reject, and the reason says what was looked at; prevalence on top of appearance is named only with local labels, for scores alone cannot tell them
 apart; and no label noise is named without the votes of readers.
 """
 
@@ -26,7 +26,6 @@ COVARIATE = "covariate"
 BOTH = "prevalence and covariate"
 LABEL_NOISE = "label noise"
 SEVERAL = "several"
-AT_REST = 0.10  # p of the second comparison above which prevalence may be named
 _POWERED = (1.959964 + 0.841621) / (2 * 1.959964)  # width of a 95 % interval -> difference found with 80 % power
 
 
@@ -56,7 +55,7 @@ def name_shift(evidence: Evidence, *, alpha: float = 0.05) -> tuple[str, str]:
     if covariate <= alpha:
         return _beside_covariate(evidence, moved=prevalence <= alpha)
     if prevalence <= alpha:
-        return _prevalence_or_not(evidence)
+        return _prevalence_or_not(evidence, alpha=alpha)
     if evidence.anything <= alpha:
         return CANNOT_TELL, "the sides differ, but no cause could be shown"
     return NO_SHIFT, "no test found a difference, which does not show that there is none"
@@ -69,13 +68,13 @@ def _beside_covariate(evidence: Evidence, *, moved: bool) -> tuple[str, str]:
     return (BOTH if moved else COVARIATE), f"{reason}, and the share of positives {'differs' if moved else 'shows no difference'}"
 
 
-def _prevalence_or_not(evidence: Evidence) -> tuple[str, str]:
+def _prevalence_or_not(evidence: Evidence, *, alpha: float) -> tuple[str, str]:
     if not (evidence.has_features or evidence.labelled):
         return (
             CANNOT_TELL,
             "the scores moved as another prevalence would move them; features or local labels must show that nothing else did",
         )
-    if not (evidence.covariate.p if math.isnan(evidence.rest) else evidence.rest) > AT_REST:
+    if not (evidence.covariate.p if math.isnan(evidence.rest) else evidence.rest) > alpha:
         return CANNOT_TELL, "the prevalence seems to differ, but the films may look different too"
     if evidence.labelled:
         return PREVALENCE, "the share of positives differs, and within the classes nothing was found to differ"
@@ -109,12 +108,13 @@ def rows(cohort: Cohort, plan: ShiftPlan) -> list[ShiftRow]:
     standing = "global test films stand in for validation" if cohort.global_val is None else ""
     found = [_estimate_row(base, method, estimates[method], evidence=evidence, plan=plan) for method in METHODS]
     found = [replace(row, note=join_notes(row.note, standing)) for row in found]
+    adjustment = "Holm" if evidence.labelled else "closed test"
     named = replace(base, n_global=cohort.global_films.known().n_patients)
     return [
         *found,
         _observed_row(base, cohort.local_films, plan=plan),
         *_cause_rows(named, evidence, width=estimates[EM].high - estimates[EM].low, plan=plan),
-        replace(named, measure="shift named", method="permutation of patients, Holm over causes", verdict=name, note=reason),
+        replace(named, measure="shift named", method=f"permutation of patients, {adjustment} over causes", verdict=name, note=reason),
     ]
 
 
