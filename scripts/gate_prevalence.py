@@ -2,8 +2,8 @@
 """Coverage of the local prevalence, and which shift is named for which: `python -m scripts.gate_prevalence [--jobs 16]`.
 
 Binormal scores; features are eight normal numbers of which one carries the finding. Gates: estimands of medsetu, coverage of intervals and
-naming of causes. Knobs are set to where the test of that cause alone, told all else, finds it in about 90 % of cohorts ("oracle") at the level
-that Holm leaves it beside the other cause, 2.5 %: at 5 % a name could be right in 84 % at most.
+naming of causes. Knobs are set to where the test of that cause alone, told all else, finds it in about 90 % of cohorts ("oracle"), at the
+level that Holm leaves it beside the other cause, 2.5 %: with 90 % at 5 % a name could be right in 84 % at most.
 """
 
 from dataclasses import dataclass, replace

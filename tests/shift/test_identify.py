@@ -37,7 +37,9 @@ def evidence(prevalence, covariate, labelling=np.nan, **more):
         (evidence(0.6, 0.6, anything=0.6), NO_SHIFT),
         (evidence(0.6, 0.6), CANNOT_TELL),  # the sides differ, but no cause could be shown
         (evidence(0.001, 0.6), PREVALENCE),
-        (evidence(0.001, 0.08), CANNOT_TELL),  # not clearly at rest
+        (evidence(0.001, 0.08), PREVALENCE),
+        (evidence(0.001, 0.04), COVARIATE),  # closed test: that nothing differs is rejected, and so is each cause at its own level
+        (evidence(0.6, 0.04, anything=0.03), CANNOT_TELL),  # that nothing differs is not
         (evidence(0.001, 0.6, rest=0.03), CANNOT_TELL),  # at rest at another prevalence than the estimated one
         (evidence(0.001, 0.6, has_features=False), CANNOT_TELL),  # scores alone cannot show that nothing else moved
         (evidence(0.001, 0.6, has_features=False, labelled=True), PREVALENCE),

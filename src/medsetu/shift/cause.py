@@ -63,7 +63,7 @@ class Evidence:
         Without local labels a closed test instead (Marcus, Peritz and Gabriel, Biometrika 1976, 63:655): that nothing at all differs is
         rejected where the plain comparison or the mean score rejects at half the level; each cause is then held against its own p.
         """
-        if not self.labelled:
+        if not self.labelled and math.isnan(self.labelling.p):
             nothing = min(1.0, 2 * float(np.fmin(self.anything, self.prevalence.p)))
             return max(self.prevalence.p, nothing), max(self.covariate.p, nothing), NAN
         prevalence, covariate, labelling = holm([self.prevalence.p, self.covariate.p, self.labelling.p]).tolist()

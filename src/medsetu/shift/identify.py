@@ -3,8 +3,8 @@
 
 The logic follows Roschewitz et al. (MICCAI 2025): compare the sides, bring the global side to the local prevalence, compare again. What is
 left then is no shift of prevalence. Three things differ. A test that finds nothing proves nothing, so prevalence is named only where the
-second comparison would not even by itself reject, and the reason says what was looked at; prevalence on top of appearance is named only with local labels, for scores alone cannot tell them
-apart; and no label noise is named without the votes of readers.
+second comparison would not even by itself reject, and the reason says what was looked at; prevalence on top of appearance is named only
+with local labels, for scores alone cannot tell them apart; and no label noise is named without the votes of readers.
 """
 
 import math
