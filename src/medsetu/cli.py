@@ -17,6 +17,7 @@ VERBS: dict[str, str] = {
     "prepare": "index the releases, check every file, find duplicates, freeze the splits",
     "audit": "find what could identify a patient in a folder of any files, by rule and count, never by value",
     "train": "train one arm of a recipe with one seed",
+    "search": "search values of a recipe's keys that validation prefers; no test is opened",
     "study": "train every arm and seed of a recipe and compare them",
     "evaluate": "evaluate finished runs, or one run on a new release or folder",
     "compare": "compare runs, studies or tables of scores on the same patients: who wins, or what it would take",

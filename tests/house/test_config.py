@@ -21,7 +21,7 @@ GROUPS = sorted(path.name for path in FOLDER.iterdir() if path.is_dir() and path
 PLAN_GROUPS = ("backbone", "data", "evaluation", "logger", "manifest")  # one choice each in every verb
 FILES = [path for group in GROUPS for path in sorted((FOLDER / group).glob("*.yaml"))]
 RECIPES = sorted(path.stem for path in (FOLDER / "recipe").glob("*.yaml"))
-RECIPE_VERBS = ["prepare", "train", "study", "seal", "reproduce"]
+RECIPE_VERBS = ["prepare", "train", "search", "study", "seal", "reproduce"]
 HYDRA_KEYS = {"_target_", "_partial_", "_recursive_", "_convert_", "_args_"}
 
 

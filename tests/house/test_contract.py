@@ -20,6 +20,7 @@ FAULTS = {
     "Matplotlib only in report": ("shift/summary.py", "import matplotlib"),
     "wandb is a target in configs/logger, never an import": ("training/fit.py", "import wandb"),
     "Training knows Batch, never datasets": ("training/module.py", "import medsetu.data.plan"),
+    "Optuna only in search": ("experiment/search.py", "import optuna"),
     "Releases never import each other": ("release/nitrd.py", "import medsetu.release.table"),
 }
 RUN = "from importlinter.cli import lint_imports_command; lint_imports_command()"

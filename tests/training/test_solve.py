@@ -68,7 +68,7 @@ def test_only_the_head_counts_as_trained(tmp_path: Path, plan: StagePlan) -> Non
 
 def test_loggers_hear_of_the_chosen_head(tmp_path: Path, plan: StagePlan) -> None:
     logger = CSVLogger(tmp_path, name="", version="")
-    solve_stage(small_network(), ToyData(), plan=plan, strategy=FrozenLogistic(), folder=tmp_path, hardware=CPU, loggers=[logger])
+    solve_stage(small_network(), ToyData(), plan=plan, strategy=FrozenLogistic(), folder=tmp_path, hardware=CPU, listeners=[logger])
     assert "val/global/tuberculosis/auroc" in (tmp_path / "metrics.csv").read_text()
 
 

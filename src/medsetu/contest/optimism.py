@@ -149,23 +149,54 @@ def _argmax(contestants: Sequence[Contestant], plan: ContestPlan) -> Optimism:
     drawn = drawn[:, np.isfinite(drawn).all(axis=0)]
     if not drawn.shape[1]:
         return Optimism(note="no resample holds both classes")
-    error = drawn - drawn.mean(axis=1, keepdims=True)
-    winners = (_shrunken(values, error)[:, None] + error).argmax(axis=0)
-    gained = float(error[winners, np.arange(winners.size)].mean())
-    equal = float(error.max(axis=0).mean())
+    flattery = flattery_of_best(values, drawn)
     best = int(values.argmax())
-    counts = np.bincount(winners, minlength=len(contestants))
+    counts = np.bincount(flattery.winners, minlength=len(contestants))
     chosen = [(one.name, int(count)) for one, count in zip(contestants, counts, strict=True) if count]
     return Optimism(
         ARGMAX,
         contestants[best].name,
         float(values[best]),
-        float(values[best]) - gained,
-        gained,
-        equal=equal,
+        float(values[best]) - flattery.gained,
+        flattery.gained,
+        equal=flattery.equal,
         chosen=tuple(sorted(chosen, key=lambda one: (-one[1], one[0]))),
         note=f"{plan.bootstrap} resamples of {first.n_patients} patients, training seeds added",
     )
+
+
+@dataclass(frozen=True)
+class Flattery:
+    """What the best of several values owes to having been looked for.
+
+    Attributes:
+        gained: Mean error of whoever wins a resample.
+        equal: The same if all were truly equal: the most it can be.
+        winners: (B,) place of the winner of each resample.
+    """
+
+    gained: float
+    equal: float
+    winners: Ints
+
+
+def flattery_of_best(values: Floats, drawn: Floats) -> Flattery:
+    """Bootstrap the argmax: the error of the largest value, after the values were drawn together as far as chance explains their spread.
+
+    Args:
+        values: (m,) values, at least two; larger is better.
+        drawn: (m, B) the same on resamples, at least one, all finite.
+
+    Returns:
+        How much the largest is flattered.
+
+    Example:
+        >>> flattery_of_best(np.array([0.9, 0.1]), np.array([[0.8, 1.0], [0.1, 0.1]])).gained
+        0.0
+    """
+    error = drawn - drawn.mean(axis=1, keepdims=True)
+    winners = (_shrunken(values, error)[:, None] + error).argmax(axis=0)
+    return Flattery(float(error[winners, np.arange(winners.size)].mean()), float(error.max(axis=0).mean()), np.asarray(winners, np.int64))
 
 
 def _shrunken(values: Floats, error: Floats) -> Floats:

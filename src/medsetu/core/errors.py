@@ -95,6 +95,10 @@ class DataError(MedsetuError):
     exit_code = 3
 
 
+class DivergedError(DataError):
+    """A stage came to numbers that are none: a matter of its learning rate more often than of its films."""
+
+
 class LeakageError(MedsetuError):
     """A patient, an image or its duplicate stands on two sides of a split.
 

@@ -27,6 +27,7 @@ from medsetu.manifest.prepared import Prepared
 from medsetu.recipe.recipe import Recipe
 from medsetu.training.hardware import Hardware, detect
 from medsetu.training.prediction import Scores, predict
+from medsetu.training.watch import Judge
 
 log = logging.getLogger(__name__)
 GROUP_COLUMNS = ("site", "sex", "age_years", "view", "device", "release", "seen")
@@ -50,12 +51,7 @@ def run_cell(recipe: Recipe, prepared: Prepared, cell: Cell) -> RunFolder:
     hardware = detect(accelerator=recipe.trainer.accelerator, precision=recipe.trainer.precision, devices=recipe.trainer.devices)
     assignment = thinned_assignment(recipe, prepared, cell)
     check_overlap(prepared.manifest, assignment)
-    record: StageRecord | None = None
-    records = []
-    for name in recipe.stages_of(cell.arm):
-        seed = cell.training_seed if recipe.stages[name].side == LOCAL else cell.seed
-        record = run_stage(recipe, name, manifest=prepared.manifest, assignment=assignment, seed=seed, previous=record, hardware=hardware)
-        records.append(record)
+    records = run_stages(recipe, cell, manifest=prepared.manifest, assignment=assignment, hardware=hardware)
     key = content_key([record.key for record in records] + [prepared.fingerprint, *recipe.evaluation.views], length=8)
     place = recipe.paths["runs"] / recipe.name
     run = RunFolder((place / CURVE if cell.is_thinned else place) / f"{cell.name}-{key}")
@@ -64,6 +60,50 @@ def run_cell(recipe: Recipe, prepared: Prepared, cell: Cell) -> RunFolder:
         return run
     _write_run(run, recipe, prepared, cell, records=records, assignment=assignment, hardware=hardware)
     return run
+
+
+def run_stages(
+    recipe: Recipe,
+    cell: Cell,
+    *,
+    manifest: pd.DataFrame,
+    assignment: "pd.Series[str]",
+    hardware: Hardware,
+    watch: Judge | None = None,
+) -> list[StageRecord]:
+    """Train the stages of a cell one after the other, or find them finished.
+
+    Args:
+        recipe: The recipe.
+        cell: Arm, seed and fold.
+        manifest: Samples.
+        assignment: sample_id -> split, for this cell.
+        hardware: Accelerator and precision.
+        watch: May give the last stage up.
+
+    Returns:
+        The finished stages, in order.
+
+    Raises:
+        GivenUpError: ``watch`` has seen enough.
+        MedsetuError: Whatever a stage refuses.
+    """
+    records: list[StageRecord] = []
+    names = recipe.stages_of(cell.arm)
+    for name in names:
+        records.append(
+            run_stage(
+                recipe,
+                name,
+                manifest=manifest,
+                assignment=assignment,
+                seed=cell.training_seed if recipe.stages[name].side == LOCAL else cell.seed,
+                previous=records[-1] if records else None,
+                hardware=hardware,
+                watch=watch if name == names[-1] else None,
+            )
+        )
+    return records
 
 
 def _is_done(run: RunFolder) -> bool:

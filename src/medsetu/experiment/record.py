@@ -22,6 +22,7 @@ PACKAGES = (
     "hydra-core",
     "lightly",
     "monai",
+    "optuna",
     "peft",
     "pillow",
     "pydicom",

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pytorch_lightning as pl
 from pytorch_lightning.loggers import Logger
 
 from medsetu import __version__
@@ -28,6 +29,7 @@ from medsetu.training.finish import complete_stage
 from medsetu.training.fit import BEST, StageResult
 from medsetu.training.hardware import Hardware, process_rank
 from medsetu.training.plan import StagePlan
+from medsetu.training.watch import Judge, Watch
 
 log = logging.getLogger(__name__)
 DONE = "stage.json"  # written last
@@ -122,8 +124,10 @@ class Stage:
         """16 hexadecimal digits; equal keys mean equal weights on equal hardware."""
         return content_key(self.parts)
 
-    def fit(self, recipe: Recipe) -> StageResult:
-        """Train in this process, or go on where a killed one stopped."""
+    def fit(self, recipe: Recipe, *, watch: Judge | None = None) -> StageResult:
+        """Train in this process, or go on where a killed one stopped; ``watch`` may give it up."""
+        listeners: list[Logger | pl.Callback] = [*_loggers(recipe, self.folder, name=f"{self.name}-{self.key[:8]}")]
+        listeners += [] if watch is None else [Watch(watch)]
         return complete_stage(
             self.network,
             self.data,
@@ -132,7 +136,7 @@ class Stage:
             seed=self.seed,
             hardware=self.hardware,
             options=recipe.trainer,
-            loggers=_loggers(recipe, self.folder, name=f"{self.name}-{self.key[:8]}"),
+            listeners=listeners,
         )
 
 
@@ -183,6 +187,7 @@ def run_stage(  # one seam between recipe, data and training
     seed: int,
     previous: StageRecord | None,
     hardware: Hardware,
+    watch: Judge | None = None,
 ) -> StageRecord:
     """Train a stage, or find it finished in the store.
 
@@ -194,9 +199,13 @@ def run_stage(  # one seam between recipe, data and training
         seed: Seed of the run.
         previous: Stage whose weights it starts from; the backbone's own weights when None.
         hardware: Accelerator and precision; with several devices one process is started for each.
+        watch: May give the stage up after an epoch; only where it trains in this process.
 
     Returns:
         The finished stage.
+
+    Raises:
+        GivenUpError: ``watch`` has seen enough; the same call continues the stage.
     """
     stage = put_together(recipe, name, manifest=manifest, assignment=assignment, seed=seed, previous=previous, hardware=hardware)
     with only_one(stage.folder / ".lock"):
@@ -204,7 +213,7 @@ def run_stage(  # one seam between recipe, data and training
         if done is None:
             log.info("Training stage %s (%d training images, seed %d)", name, len(stage.data.train_labels), seed)
             if hardware.devices == 1:
-                result = stage.fit(recipe)
+                result = stage.fit(recipe, watch=watch)
             else:
                 before = None if previous is None else {**asdict(previous), "folder": str(previous.folder)}
                 job = Job(recipe.raw, name, key=stage.key, seed=seed, previous=before, hardware=asdict(hardware))

@@ -23,6 +23,18 @@ def launches_elsewhere() -> bool:
     return HydraConfig.initialized() and str(HydraConfig.get().launcher["_target_"]) != _BASIC
 
 
+def spoken() -> tuple[str, tuple[str, ...]]:
+    """Say which recipe this process was started with, and the words that change it.
+
+    Returns:
+        Its file name and the other overrides of the command line; both empty where Hydra is not running.
+    """
+    if not HydraConfig.initialized():
+        return "", ()
+    words = [str(word) for word in HydraConfig.get().overrides.task]
+    return str(HydraConfig.get().runtime.choices.get("recipe", "")), tuple(word for word in words if not word.startswith("recipe="))
+
+
 def launch(cells: Sequence[Mapping[str, object]], task: Task) -> list[Any]:
     """Run one job per cell through Hydra's launcher, with the overrides of this process and those of the cell.
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import torch
 
 from medsetu.backbone.network import Network
-from medsetu.core.errors import DataError
+from medsetu.core.errors import DivergedError
 from medsetu.training.hardware import Hardware
 from medsetu.training.plan import MONITORS, StagePlan
 from medsetu.training.prediction import Scores, predict
@@ -65,14 +65,14 @@ def best_first(values: Sequence[float], *, monitor: str) -> list[int]:
         Positions in ``values``.
 
     Raises:
-        DataError: A value is not a number.
+        DivergedError: A value is not a number.
 
     Example:
         >>> best_first([0.7, 0.9, 0.9], monitor="auroc"), best_first([0.7, 0.9, 0.9], monitor="loss")
         ([1, 2, 0], [0, 1, 2])
     """
     if not all(math.isfinite(value) for value in values):
-        raise DataError(
+        raise DivergedError(
             what=f"The {monitor} of a candidate is not a number",
             where="Validation of the selecting side",
             remedy="Check that its validation rows hold both classes, or use monitor=loss",

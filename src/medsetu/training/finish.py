@@ -10,6 +10,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import pytorch_lightning as pl
 from pytorch_lightning.loggers import Logger
 
 from medsetu.backbone.network import Network
@@ -36,12 +37,12 @@ def complete_stage(
     seed: int,
     hardware: Hardware,
     options: TrainerOptions,
-    loggers: Sequence[Logger] = (),
+    listeners: Sequence[Logger | pl.Callback] = (),
 ) -> StageResult:
     """Do one stage, or continue it where a killed process stopped; see ``fit_stage`` for arguments and errors.
 
     A stage with a ``finish`` trains each of its members in a folder of its own; a finished member is not trained again. Only the first
-    member is logged.
+    member is heard.
 
     Args:
         network: Network the stage begins with.
@@ -52,7 +53,7 @@ def complete_stage(
         seed: Seed of the run.
         hardware: Accelerator and precision; one device where the head is solved or the plan has a finish.
         options: Trainer options.
-        loggers: Lightning loggers.
+        listeners: Lightning loggers and callbacks; a callback hears nothing of a head that is solved.
 
     Returns:
         The weights of the stage and how they were found.
@@ -63,9 +64,9 @@ def complete_stage(
     """
     if isinstance(plan.tuning, Frozen):
         _require_one_process(hardware)
-        return solve_stage(network, data, plan=plan, strategy=plan.tuning, folder=folder, hardware=hardware, loggers=loggers)
+        return solve_stage(network, data, plan=plan, strategy=plan.tuning, folder=folder, hardware=hardware, listeners=listeners)
     if plan.finish is None:
-        return fit_stage(network, data, plan=plan, folder=folder, seed=seed, hardware=hardware, options=options, loggers=loggers)
+        return fit_stage(network, data, plan=plan, folder=folder, seed=seed, hardware=hardware, options=options, listeners=listeners)
     _require_one_process(hardware)
     finish, began = plan.finish, time.perf_counter()
     alone, results = replace(plan, finish=None), []
@@ -79,7 +80,7 @@ def complete_stage(
                 seed=_seed(seed, member),
                 hardware=hardware,
                 options=options,
-                loggers=loggers if place == 0 else (),
+                listeners=listeners if place == 0 else (),
             )
         )
     merged, details = _merge(network, data, plan=plan, finish=finish, results=results, hardware=hardware)

@@ -131,7 +131,7 @@ def fit_stage(
     seed: int,
     hardware: Hardware,
     options: TrainerOptions,
-    loggers: Sequence[Logger] = (),
+    listeners: Sequence[Logger | pl.Callback] = (),
 ) -> StageResult:
     """Train one stage, or continue it where a killed process stopped.
 
@@ -144,7 +144,7 @@ def fit_stage(
         seed: Seed of dropout and of every library generator.
         hardware: Accelerator and precision.
         options: Trainer options.
-        loggers: Lightning loggers.
+        listeners: Lightning loggers, and callbacks that come when the weights of an epoch are chosen.
 
     Returns:
         The chosen weights and how they were found.
@@ -154,6 +154,8 @@ def fit_stage(
         ResourceError: The disk is full.
         SystemExit: With code 143 after SIGTERM, 138 after SIGUSR1; the same call continues.
     """
+    loggers = [one for one in listeners if isinstance(one, Logger)]
+    callbacks = [one for one in listeners if isinstance(one, pl.Callback)]
     folder.mkdir(parents=True, exist_ok=True)
     pl.seed_everything(seed, workers=False, verbose=False)
     teacher = None if plan.distil is None else Teacher(network, known=network.trained, findings=plan.findings)
@@ -176,7 +178,7 @@ def fit_stage(
         resume = ResumePoint(folder, every_s=options.save_every_s, signals=signals, start=start)
         trainer = _trainer(
             plan,
-            [selection, *_optional(plan, options, steps=steps, has_logger=bool(loggers)), RandomState(), resume],
+            [selection, *callbacks, *_optional(plan, options, steps=steps, has_logger=bool(loggers)), RandomState(), resume],
             hardware,
             options,
             loggers,

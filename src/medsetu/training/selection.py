@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from medsetu.backbone.weights import save_weights
-from medsetu.core.errors import DataError
+from medsetu.core.errors import DataError, DivergedError
 from medsetu.core.run import sha256_file
 from medsetu.evaluation.metric import auroc_value
 from medsetu.training.loss import MaskedBCE
@@ -126,8 +126,8 @@ class Selection(pl.Callback):
             setattr(self, name, state_dict[name])
 
 
-def _not_a_number(epoch: int, *, side: str) -> DataError:
-    return DataError(
+def _not_a_number(epoch: int, *, side: str) -> DivergedError:
+    return DivergedError(
         what=f"An output or metric is not a number in epoch {epoch}",
         where=f"Validation of val/{side}",
         remedy="Lower the learning rate, use trainer.precision=fp32, or check that the validation rows hold both classes",

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pytorch_lightning as pl
 import torch
 from pytorch_lightning.loggers import Logger
 
@@ -28,7 +29,7 @@ def solve_stage(
     strategy: Frozen,
     folder: Path,
     hardware: Hardware,
-    loggers: Sequence[Logger] = (),
+    listeners: Sequence[Logger | pl.Callback] = (),
 ) -> StageResult:
     """Compute heads on the frozen features of the training images and keep the one that validation chooses.
 
@@ -41,7 +42,7 @@ def solve_stage(
         strategy: What computes the heads.
         folder: Where the weights go.
         hardware: Where to run, in float32.
-        loggers: Get the metrics of the chosen head.
+        listeners: Loggers get the metrics of the chosen head; callbacks have nothing to hear.
 
     Returns:
         The chosen weights; ``best_epoch`` is -1, ``epochs_run`` 0, and ``details`` name all candidates with their monitored values.
@@ -49,6 +50,7 @@ def solve_stage(
     Raises:
         DataError: A monitored value is not a number.
     """
+    loggers = [one for one in listeners if isinstance(one, Logger)]
     forget_peak(hardware)
     began = time.perf_counter()
     strategy.free(network)
