@@ -3,6 +3,7 @@
 
 import json
 import os
+import shutil
 import signal
 
 import hydra
@@ -71,6 +72,7 @@ def test_no_test_was_opened_and_none_could_have_been(done, compose, monkeypatch)
 
 def test_a_killed_search_ends_as_one_that_was_not(compose, done, tmp_path, monkeypatch):
     config = compose("search", tmp_path / "runs", *FEW, "search.trials=4")
+    shutil.copytree(done / "work", tmp_path / "runs" / "work")  # a forked process starts no pool to read films
     child = os.fork()
     if child == 0:
         real = Proposal.judge
@@ -82,8 +84,10 @@ def test_a_killed_search_ends_as_one_that_was_not(compose, done, tmp_path, monke
             return answer
 
         monkeypatch.setattr(Proposal, "judge", judge)
-        search.main(config)
-        os._exit(0)
+        try:
+            search.main(config)
+        finally:
+            os._exit(1)
     assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
     search.main(config)
     search.main(compose("search", done, *FEW, "search.trials=4"))

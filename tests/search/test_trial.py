@@ -84,8 +84,10 @@ def test_a_killed_search_ends_as_one_that_was_not(tmp_path, whole, place):
 
     child = os.fork()
     if child == 0:
-        run(tmp_path, stop=stop)
-        os._exit(0)
+        try:
+            run(tmp_path, stop=stop)
+        finally:
+            os._exit(1)
     assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
     assert len(trials(tmp_path).ended()) == place[0]
     assert run(tmp_path) == whole
