@@ -8,7 +8,7 @@ import torch
 
 from medsetu.backbone.nearest import NearestHead
 from medsetu.backbone.stored import read_stored
-from medsetu.backbone.structure import rebuild, refuse_bank, structure_of
+from medsetu.backbone.structure import rebuild_trunk, refuse_bank, structure_of
 from medsetu.backbone.weights import load_weights, save_weights
 from medsetu.backbone.zoo import TimmBackbone
 from medsetu.core.errors import ConfigError, WeightError
@@ -66,4 +66,4 @@ def test_nobody_goes_on_from_a_head_of_neighbours(remembering, tmp_path) -> None
 
 def test_an_unknown_structure_is_refused() -> None:
     with pytest.raises(WeightError, match="'tentacle'"):
-        rebuild(fresh(), {"tentacle": {}}, {}, findings=FINDINGS, where="doctest")
+        rebuild_trunk(fresh(), {"tentacle": {}}, where="doctest")

@@ -32,6 +32,7 @@ def in_head(name: str) -> bool:
 
 MOVING: dict[str, dict[str, Callable[[str], bool]]] = {  # what must move, said by name for these two networks
     "linear_probe": dict.fromkeys(NETWORKS, in_head),
+    "side_adapters": dict.fromkeys(NETWORKS, in_head),  # of those that a plain network has
     "norm_only": {
         "test_resnet": lambda name: (
             in_head(name) or "bn" in name or name.startswith(("trunk.conv1.1.", "trunk.conv1.4.")) or "sample.2" in name

@@ -13,9 +13,9 @@ from medsetu.backbone.fingerprint import require_fingerprint
 from medsetu.backbone.network import Network, new_head, seeded
 from medsetu.backbone.spec import SCRATCH, InputSpec, WeightSpec
 from medsetu.backbone.stored import State, Stored, read_stored
-from medsetu.backbone.structure import refuse_bank
+from medsetu.backbone.structure import rebuild_trunk, refuse_bank
 from medsetu.backbone.trunk import first_convolution
-from medsetu.backbone.weights import Rows, load_rows, part, stored_rows
+from medsetu.backbone.weights import Rows, load_adapters, load_rows, part, stored_rows
 from medsetu.catalog.weights import WeightCard, read_sidecar
 from medsetu.core.errors import ConfigError, WeightError
 
@@ -136,6 +136,8 @@ def _taught(source: Source, stored: Stored, origin: WeightSpec, findings: Sequen
         native, state, rows = _native(source, stored.state), stored.state, published_rows
     trunk = source.trunk(channels=native.channels, state=state)
     network = _network(trunk, findings, seed=seed, spec=_seen(source, native), native=native, weights=origin)
+    rebuild_trunk(network, stored.note.get("structure", {}), where=origin.origin)
+    load_adapters(network, stored.state, where=origin.origin)
     load_rows(network, rows, trained=stored.note.get("trained", tuple(rows)))
     return network
 

@@ -55,6 +55,7 @@ class Network(nn.Module):
 
     Attributes:
         trunk: See above.
+        adapters: Small networks beside modules of the trunk, by path with ``/`` for ``.``; see ``medsetu.backbone.adapter``.
         head: See above; replaced by ``set_findings``, or by a ``NearestHead`` that no stage can go on from.
         findings: See above.
         spec: See above.
@@ -85,6 +86,7 @@ class Network(nn.Module):
         self.native = spec if native is None else native
         self.stem = GreyToColour(spec, self.native) if (spec.channels, self.native.channels) == (1, 3) else nn.Identity()
         self.trunk = trunk
+        self.adapters = nn.ModuleDict()
         self.head: nn.Linear | NearestHead = head
         self.findings = tuple(findings)
         self.spec = spec

@@ -16,7 +16,7 @@ from medsetu.backbone.header import NOTE
 from medsetu.backbone.network import Network
 from medsetu.backbone.spec import WeightSpec
 from medsetu.backbone.stored import State, Stored, read_stored, state_digest
-from medsetu.backbone.structure import rebuild, structure_of
+from medsetu.backbone.structure import rebuild_head, rebuild_trunk, structure_of
 from medsetu.core.errors import WeightError
 from medsetu.core.run import atomic_write, sha256_bytes
 
@@ -116,6 +116,16 @@ def load_state(module: nn.Module, state: State, *, where: str, minimum_share: fl
     return report
 
 
+def load_adapters(network: Network, state: State, *, where: str) -> None:
+    """Load the adapters of a file into those the network has been given.
+
+    Raises:
+        WeightError: They do not fit.
+    """
+    if network.adapters:
+        load_state(network.adapters, part(state, "adapters."), where=where)
+
+
 def save_weights(network: Network, path: Path) -> str:
     """Write trunk and head as safetensors (float32), atomically, with a SHA-256 beside them.
 
@@ -177,12 +187,15 @@ def load_weights(
         )
     if include_head:
         _require_same_findings(network.findings, stored.note["findings"], where=str(path))
+    structure = stored.note.get("structure", {})
     report = load_state(network.trunk, part(stored.state, "trunk."), where=str(path), minimum_share=minimum_share)
+    rebuild_trunk(network, structure, where=str(path))
+    load_adapters(network, stored.state, where=str(path))
     network.weights = WeightSpec.from_dict(stored.note["weights"])
     if not include_head:
         return LoadReport(**{**vars(report), "reinitialised": network.findings})
     load_rows(network, stored_rows(stored), trained=stored.note["trained"])
-    rebuild(network, stored.note.get("structure", {}), stored.state, findings=stored.note["findings"], where=str(path))
+    rebuild_head(network, structure, stored.state, findings=stored.note["findings"])
     network.trained = tuple(name for name in network.findings if name in stored.note["trained"])
     return report
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from torch import nn
 from torch.nn.modules import pooling
 
+from medsetu.backbone.adapter import site_of
 from medsetu.backbone.network import Network
 
 STEM, HEAD = "stem", "head"
@@ -45,7 +46,8 @@ def blocks(network: Network) -> tuple[Block, ...]:
         network: Any trunk.
 
     Returns:
-        Blocks in order, none of them empty, the declared head last. Each parameter of the network is in exactly one.
+        Blocks in order, none of them empty, the declared head last. Each parameter of the network is in exactly one; an adapter is in that
+        of the module it stands beside.
 
     Example:
         >>> from medsetu.backbone.zoo import TimmBackbone
@@ -57,7 +59,7 @@ def blocks(network: Network) -> tuple[Block, ...]:
     first = next(iter(members))
     for name, _ in network.named_parameters():
         if not name.startswith("head."):
-            members[starts.get(_unit_of(name.removeprefix("trunk."), starts), first)].append(name)
+            members[starts.get(_unit_of(site_of(name), starts), first)].append(name)
     found = [Block(name, tuple(names)) for name, names in members.items() if names]
     return (*found, Block(HEAD, tuple(f"head.{name}" for name, _ in network.head.named_parameters())))
 
@@ -71,6 +73,16 @@ def block_of(network: Network) -> dict[str, str]:
         'stem'
     """
     return {name: block.name for block in blocks(network) for name in block.parameters}
+
+
+def count_weighted(module: nn.Module) -> int:
+    """Count the layers that own a matrix or a kernel.
+
+    Example:
+        >>> count_weighted(nn.Sequential(nn.Linear(1, 1), nn.LayerNorm(1), nn.Conv2d(1, 1, 1)))
+        2
+    """
+    return sum(any(parameter.ndim > 1 for parameter in inner.parameters(recurse=False)) for inner in module.modules())
 
 
 def _unit_of(name: str, starts: dict[str, str]) -> str:
@@ -97,7 +109,7 @@ def _units(trunk: nn.Module) -> list[_Unit]:
     """Open modules that hold nearly everything, until several stages stand side by side."""
     units = list(trunk.named_children())
     while True:
-        nested = {path: _count_weighted(module) for path, module in units if _is_nested(module)}
+        nested = {path: count_weighted(module) for path, module in units if _is_nested(module)}
         whole = next((path for path, count in nested.items() if count >= _DOMINANT * sum(nested.values())), None)
         if whole is None:
             return units
@@ -119,7 +131,7 @@ def _plain_starts(units: list[_Unit]) -> dict[str, str]:
                 begins.append(path)
             last, pooled = parent, False
     if len(begins) < 2:
-        begins = [path for path, module in units if _count_weighted(module)]
+        begins = [path for path, module in units if count_weighted(module)]
     current, starts = next(iter(begins), STEM), {}
     for path, _ in units:
         current = path if path in begins else current
@@ -131,11 +143,6 @@ def _children(unit: _Unit) -> list[_Unit]:
     return [(f"{unit[0]}.{name}", module) for name, module in unit[1].named_children()]
 
 
-def _count_weighted(module: nn.Module) -> int:
-    """Count the layers that own a matrix or a kernel."""
-    return sum(any(parameter.ndim > 1 for parameter in inner.parameters(recurse=False)) for inner in module.modules())
-
-
 def _is_nested(module: nn.Module) -> bool:
     """Tell whether a child is itself made of several weighted layers."""
-    return any(_count_weighted(child) > 1 for child in module.children())
+    return any(count_weighted(child) > 1 for child in module.children())

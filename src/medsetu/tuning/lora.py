@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from medsetu.backbone.network import Network
 from medsetu.core.errors import ConfigError, missing_extra
+from medsetu.tuning.call import called_modules
 from medsetu.tuning.strategy import Strategy, parameter_groups
 
 KINDS: dict[str, type[nn.Module]] = {"linear": nn.Linear, "conv": nn.Conv2d}
@@ -106,7 +106,7 @@ def adapted_layers(network: Network, *, kinds: Sequence[str]) -> tuple[str, ...]
     channels are not grouped, and when the trunk calls it: where a parent reads the weight itself, an update beside it would be ignored.
 
     Args:
-        network: Unchanged; one empty image is shown to its trunk.
+        network: Unchanged; one image of noise is shown to its trunk.
         kinds: ``linear``, ``conv`` or both.
 
     Returns:
@@ -117,16 +117,7 @@ def adapted_layers(network: Network, *, kinds: Sequence[str]) -> tuple[str, ...]
     """
     wanted = tuple(KINDS[kind] for kind in kinds)
     candidates = {module: name for name, module in network.trunk.named_modules() if type(module) in wanted and _merges(module)}
-    called: set[nn.Module] = set()
-    hooks = [module.register_forward_pre_hook(lambda module, _: called.add(module)) for module in candidates]
-    training = {module: module.training for module in network.modules()}
-    network.eval()
-    with torch.no_grad():
-        network.features(torch.zeros(1, network.spec.channels, *network.spec.size, device=network.head.weight.device))
-    for module, mode in training.items():
-        module.training = mode
-    for hook in hooks:
-        hook.remove()
+    called = called_modules(network, candidates)
     names = tuple(name for module, name in candidates.items() if module in called)
     if not names:
         raise ConfigError(
