@@ -228,3 +228,25 @@ def test_processes_that_do_not_share_the_images_are_refused(both: pd.DataFrame, 
     data.trainer = SimpleNamespace(world_size=2)
     with pytest.raises(ConfigError, match="2 processes train and the images are shared among 1"):
         data.train_dataloader()
+
+
+def test_facts_are_those_of_the_training_films_and_no_others(both: pd.DataFrame, plan: DataPlan) -> None:
+    generator = np.random.default_rng(0)
+    both = both.assign(age_years=generator.uniform(20, 80, len(both)), sex=generator.choice(["F", "M", ""], len(both)))
+    assignment = assign(both.sort_values("sample_id"))
+    assignment.iloc[::6] = "test"
+    asked = TrainOn("global", batch_size=5, facts=("age_years", "sex"))
+    data = make(both, plan, assignment, train_on=asked)
+    told = {name: fact for batch in data.train_dataloader() for name, fact in zip(batch["sample_id"], batch["auxiliary"], strict=True)}
+    learned = (both["domain"] == "global") & (both["sample_id"].map(assignment) == "train")
+    rows = both[learned].set_index("sample_id")
+    assert set(told) == set(rows.index)
+    for name, fact in told.items():
+        assert fact[0] == pytest.approx((rows["age_years"][name] - rows["age_years"].mean()) / rows["age_years"].std(ddof=0), abs=1e-5)
+        assert fact[1].item() == {"F": 0.0, "M": 1.0}.get(rows["sex"][name], pytest.approx(np.nan, nan_ok=True))
+    assert data.auxiliary == {"age_years": 0, "sex": 2}
+    for loader in (data.plain_train_dataloader(), *data.val_dataloader(), every(both, plan)):
+        assert all("auxiliary" not in batch for batch in loader)
+    hidden = both.assign(age_years=both["age_years"].where(learned, 1e6), sex=both["sex"].where(learned, "O"))
+    assert make(hidden, plan, assignment, train_on=asked).targets == data.targets
+    assert "auxiliary" not in next(iter(make(both, plan).train_dataloader()))

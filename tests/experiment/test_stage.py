@@ -202,3 +202,25 @@ def test_pretraining_goes_on_from_weights_of_others_and_their_terms_follow(finis
     assert card.weights_licence == "CC-BY-NC-SA-4.0"
     assert set(card.trained_on) == {"vindr_mammo", "phantom"}
     assert card.sha256 == sha256_file(record.weights) != terms["sha256"]
+
+
+MANY = ("training@stages.pretrain=multitask", "stages.pretrain.epochs=1")
+
+
+def test_facts_beside_the_findings_teach_the_trunk_and_are_dropped(compose, prepared, tmp_path):
+    recipe = build_recipe(compose("train", tmp_path / "runs", *MANY))
+    assignment = assignment_of(prepared, Cell("transfer", 0))
+    record = stage.run_stage(recipe, "pretrain", manifest=prepared.manifest, assignment=assignment, seed=0, previous=None, hardware=CPU)
+    assert {name.partition(".")[0] for name in read_stored(record.weights).state} == {"trunk", "head"}
+    assert "auxiliary heads (age_years, sex, view)" in read_sidecar(record.weights).training
+    assert stage.trained_network(recipe, record, seed=0).findings == ("tuberculosis", "effusion", "cardiomegaly")
+
+
+def test_the_key_knows_the_facts_of_training_films_and_of_no_others(key, prepared):
+    older = {"column": "age_years", "value": lambda age: age + 1, "domain": "global"}
+    plain = key(*MANY)
+    assert key(*MANY, manifest=changed(prepared, split="train", **older)) != plain
+    assert key(*MANY, manifest=changed(prepared, split="test", **older)) == plain
+    assert key(*MANY, manifest=changed(prepared, split="val", **older)) == plain
+    assert key(*MANY, "stages.pretrain.auxiliary.sex=0.2") != plain
+    assert key("stages.pretrain.epochs=1", manifest=changed(prepared, split="train", **older)) == key("stages.pretrain.epochs=1")

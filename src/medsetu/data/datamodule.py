@@ -23,6 +23,7 @@ from medsetu.data.pipeline import InputSpec
 from medsetu.data.plan import DataPlan, TrainOn
 from medsetu.data.prepare import Source
 from medsetu.data.sampler import EpochBatches, Request, make_order
+from medsetu.data.target import targets_of
 
 MINIMUM_TRAIN = 4
 _OTHER_VIEW = 2**32  # beyond any count of repeats within an epoch
@@ -36,14 +37,15 @@ class StageDataModule(LightningDataModule):
         manifest: MANIFEST_COLUMNS and one column per finding.
         assignment: ``sample_id`` -> ``train``, ``val`` or ``test``; samples that are not in it are left out.
         findings: Findings of the stage, in head order; none for a stage without labels, which then takes every film, labelled or not.
-        train_on: Side and releases whose ``train`` rows with a known label are learned from.
+        train_on: Side and releases whose ``train`` rows with a known label are learned from, and the facts of these rows, and of no others,
+            that training batches show beside the labels.
         watch: Name -> side and releases whose ``val`` rows are watched; the first one chooses the weights and may not be empty.
         spec: What the network wants to see.
         plan: How rows become batches.
         seed: Seed of order and augmentation, at least 0.
 
     Raises:
-        ConfigError: A finding or side is unknown.
+        ConfigError: A finding, side or fact is unknown.
         DataError: Too few training samples, a finding with one class, or nothing to select on.
     """
 
@@ -81,6 +83,7 @@ class StageDataModule(LightningDataModule):
         self._refuse_unfit({name: len(watched[name]) for name in list(watch)[:1]})
         for name in watched.keys() - self.val_rows.keys():
             _LOG.warning("No validation row of '%s' has a known label of %s: it is not watched", name, ", ".join(findings))
+        self.targets = targets_of(self.train_rows, train_on.facts)
         self._images: Images | None = None
         self._views: RandomBatches | None = None
         self._places: dict[str, int] = {}
@@ -94,6 +97,11 @@ class StageDataModule(LightningDataModule):
     def train_labels(self) -> Tensor:
         """(N, L) float32 labels of the training rows, NaN unknown."""
         return Rows.of(self.train_rows, self.findings).label
+
+    @property
+    def auxiliary(self) -> dict[str, int]:
+        """Number of classes of each fact that training batches show, 0 for a number."""
+        return {target.column: len(target.classes) for target in self.targets}
 
     @property
     def groups(self) -> int:
@@ -122,7 +130,7 @@ class StageDataModule(LightningDataModule):
         rows = np.arange(len(self.train_rows), dtype=np.int64)
         dataset = RandomBatches(
             self._opened().subset(rows),
-            Rows.of(self.train_rows, self.findings),
+            Rows.of(self.train_rows, self.findings, self.targets),
             spec=self.spec,
             augment=self.plan.augment,
             seed=self.seed,

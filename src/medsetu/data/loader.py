@@ -19,6 +19,7 @@ from medsetu.data.augment import Augmentation, sample_number
 from medsetu.data.cache import Images
 from medsetu.data.pipeline import InputSpec
 from medsetu.data.sampler import EpochBatches, Request
+from medsetu.data.target import Target, encode
 
 
 class Batch(TypedDict):
@@ -26,7 +27,8 @@ class Batch(TypedDict):
 
     ``image`` (B, C, H, W) or (B, C, D, H, W) float32 normalised to the InputSpec,
     ``label`` (B, L) float32 with 1 / 0 / NaN unknown, ``sample_id`` B strings,
-    ``domain`` (B,) int64, the position in ``medsetu.core.sample.DOMAINS``; while training ``group`` (B,) int64, a number for the site.
+    ``domain`` (B,) int64, the position in ``medsetu.core.sample.DOMAINS``; while training ``group`` (B,) int64, a number for the site, and
+    where the stage has auxiliary heads ``auxiliary`` (B, K) float32, facts as ``medsetu.data.target`` writes them, NaN unknown.
     """
 
     image: Tensor
@@ -34,6 +36,7 @@ class Batch(TypedDict):
     sample_id: list[str]
     domain: Tensor
     group: NotRequired[Tensor]
+    auxiliary: NotRequired[Tensor]
 
 
 @dataclass(frozen=True)
@@ -45,21 +48,24 @@ class Rows:
         label: (N, L) float32, NaN unknown.
         domain: (N,) int64.
         group: (N,) int64, a number for the site of each row, counted from 0 in the order of their names; -1 unknown. None: not asked.
+        auxiliary: (N, K) float32, facts to predict beside the findings, NaN unknown. None: there are none.
     """
 
     sample_id: tuple[str, ...]
     label: Tensor
     domain: Tensor
     group: Tensor | None = None
+    auxiliary: Tensor | None = None
 
     @classmethod
-    def of(cls, frame: pd.DataFrame, findings: Sequence[str]) -> "Rows":
+    def of(cls, frame: pd.DataFrame, findings: Sequence[str], targets: Sequence[Target] = ()) -> "Rows":
         """Take from manifest rows what a batch may hold; a finding without a column is unknown."""
         labels = frame.reindex(columns=list(findings)).to_numpy(dtype=np.float32)
         domains = frame["domain"].map({name: number for number, name in enumerate(DOMAINS)}).to_numpy(dtype=np.int64)
         sites = pd.factorize(frame.reindex(columns=["site"])["site"].replace("", np.nan), sort=True)[0].astype(np.int64)
         names = tuple(frame["sample_id"].astype(str))
-        return cls(names, torch.from_numpy(labels.copy()), torch.from_numpy(domains.copy()), torch.from_numpy(sites))
+        facts = torch.from_numpy(encode(frame, targets)) if targets else None
+        return cls(names, torch.from_numpy(labels.copy()), torch.from_numpy(domains.copy()), torch.from_numpy(sites), facts)
 
 
 class _Batches(Dataset[Batch]):
@@ -126,6 +132,8 @@ class RandomBatches(_Batches):
         batch = self._finish(images, request.rows)
         if self.rows.group is not None:
             batch["group"] = self.rows.group[request.rows]
+        if self.rows.auxiliary is not None:
+            batch["auxiliary"] = self.rows.auxiliary[request.rows]
         return batch
 
 

@@ -87,6 +87,7 @@ class TrainOn:
         meet: Side whose training images are shown beside them without labels; "" for none.
         part: Number of this process among those that train together, from 0.
         parts: How many they are.
+        facts: Columns of the manifest that training batches show beside the labels; see ``medsetu.data.target``.
     """
 
     side: str
@@ -95,6 +96,7 @@ class TrainOn:
     meet: str = ""
     part: int = 0
     parts: int = 1
+    facts: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         if self.batch_size < 1:

@@ -164,6 +164,7 @@ def put_together(
             meet="" if plan.alignment is None else plan.alignment.side,
             part=process_rank() or 0,
             parts=hardware.devices,
+            facts=tuple(plan.auxiliary),
         ),
         watch={side: TrainOn(side, plan.releases if side == plan.side else ()) for side in plan.sides_watched},
         spec=network.spec,
@@ -264,6 +265,8 @@ def _rows(data: StageDataModule, plan: StagePlan, assignment: "pd.Series[str]") 
     """What decides the weights of a stage: identity of each image, its split and its labels."""
     rows = _deciding(data, plan)
     decided = rows[["sample_id", "sha256", *data.findings]].assign(split=rows["sample_id"].map(assignment))
+    for fact in plan.auxiliary:  # learned from the training films alone
+        decided[fact] = decided["sample_id"].map(data.train_rows.set_index("sample_id")[fact])
     if data.met_rows.empty:
         return decided
     return pd.concat([decided, data.met_rows[["sample_id", "sha256"]].assign(split="met without labels")], ignore_index=True)
@@ -316,11 +319,17 @@ def _finished(folder: Path) -> dict[str, Any] | None:
     return None
 
 
+def _kind(plan: StagePlan) -> str:
+    if plan.pretext is not None:
+        return f"Self-supervised ({plan.pretext.name})"
+    return f"Supervised, with auxiliary heads ({', '.join(plan.auxiliary)})" if plan.auxiliary else "Supervised"
+
+
 def _record(
     folder: Path, plan: StagePlan, result: StageResult, *, data: StageDataModule, hardware: Hardware, previous: StageRecord | None
 ) -> dict[str, Any]:
     return {
-        "kind": "Supervised" if plan.pretext is None else f"Self-supervised ({plan.pretext.name})",
+        "kind": _kind(plan),
         "findings": list(plan.findings),
         "side": plan.side,
         "sha256": result.sha256,

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from medsetu.backbone.network import Network
 from medsetu.core.errors import ConfigError
+from medsetu.training.auxiliary import auxiliary_heads
 from medsetu.training.average import ExponentialAverage, StochasticWeightAveraging, first_averaged
 from medsetu.training.checkpointing import checkpoint_blocks
 from medsetu.training.hardware import Hardware, forget_peak, peak_memory, process_rank
@@ -54,6 +55,10 @@ class StageData(Protocol):
     @property
     def train_labels(self) -> Tensor:
         """(N, L) labels of the training rows, NaN unknown."""
+
+    @property
+    def auxiliary(self) -> Mapping[str, int]:
+        """Classes of each fact that training batches hold, 0 for a number; read where the stage has auxiliary heads."""
 
     @property
     def groups(self) -> int:
@@ -167,6 +172,8 @@ def fit_stage(
     view, groups = None if plan.pretext is None else data.view, _groups(plan, data, hardware)
     module = StageModule(network, plan=plan, positive_weight=weight, steps=steps, seed=seed, other=other, view=view, groups=groups)
     module.teacher = teacher
+    if plan.auxiliary:
+        module.auxiliary = auxiliary_heads(network.head.in_features, classes=data.auxiliary, weights=plan.auxiliary, seed=seed)
     trained, total = _sizes(network)
     if options.checkpoint_gradients:
         checkpoint_blocks(network)

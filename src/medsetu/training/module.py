@@ -12,6 +12,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from medsetu.backbone.network import Network
 from medsetu.core.errors import ConfigError, DataError
+from medsetu.training.auxiliary import AuxiliaryHeads
 from medsetu.training.average import first_averaged
 from medsetu.training.plan import StagePlan
 from medsetu.training.schedule import phased_cosine
@@ -24,7 +25,8 @@ class Batch(TypedDict):
     """What data and training share: nothing that could name a patient.
 
     ``image`` (B, C, H, W) float32 at the backbone's InputSpec, ``label`` (B, L) float32 with NaN unknown, ``sample_id`` B strings,
-    ``domain`` (B,) int64; while training ``group`` (B,) int64, the number of a film's site among those of the stage.
+    ``domain`` (B,) int64; while training ``group`` (B,) int64, the number of a film's site among those of the stage, and where the stage
+    has auxiliary heads ``auxiliary`` (B, K) float32, what they are taught, NaN unknown.
     """
 
     image: Tensor
@@ -32,6 +34,7 @@ class Batch(TypedDict):
     sample_id: list[str]
     domain: Tensor
     group: NotRequired[Tensor]
+    auxiliary: NotRequired[Tensor]
 
 
 class StageModule(pl.LightningModule):
@@ -39,6 +42,7 @@ class StageModule(pl.LightningModule):
 
     Attributes:
         teacher: Set by whoever knows which findings the starting network can teach; None for no distillation.
+        auxiliary: Set by whoever knows which facts the batches hold; None for no heads beside that of the findings.
 
     Args:
         network: Trunk and head; changed in place.
@@ -77,6 +81,7 @@ class StageModule(pl.LightningModule):
         self.view = view
         self.task = None if plan.pretext is None else plan.pretext.build(network, seed=seed)
         self.teacher: Teacher | None = None
+        self.auxiliary: AuxiliaryHeads | None = None
         plan.tuning.install(network)
         prepare_statistics(network, plan.tuning.statistics, starting_share=plan.tuning.starting_share)
         plan.tuning.free(network)
@@ -126,8 +131,14 @@ class StageModule(pl.LightningModule):
         return loss
 
     def _taught_loss(self, batch: Batch) -> Tensor:
-        """Loss of the labels, mixed with what the teacher says where there is one."""
+        """Loss of the labels, with those of the auxiliary heads, or mixed with what the teacher says, where there are any."""
         image = _channels_last(batch["image"])
+        if self.auxiliary is not None:
+            feature = self.network.features(image)
+            losses = self.auxiliary(feature, batch["auxiliary"])
+            for name, each in losses.items():
+                self.log(f"train/{name}", each, on_step=False, on_epoch=True, sync_dist=True, batch_size=len(image))
+            return self._loss(self.network.head(feature), batch) + self.auxiliary.weigh(losses)
         logit = self.network(image)
         loss = self._loss(logit, batch)
         if self.teacher is None or self.plan.distil is None:
@@ -192,6 +203,9 @@ class StageModule(pl.LightningModule):
             groups.append({"name": "pretext", "params": moving, "lr": self.plan.lr, "weight_decay": self.plan.weight_decay})
         if self.penalty is not None and (moving := list(self.penalty.parameters())):
             groups.append({"name": "alignment", "params": moving, "lr": self.plan.lr, "weight_decay": self.plan.weight_decay})
+        if self.auxiliary is not None:
+            own = list(self.auxiliary.parameters())
+            groups.append({"name": "auxiliary", "params": own, "lr": self.plan.lr, "weight_decay": self.plan.weight_decay})
         optimizer = AdamW(groups, lr=self.plan.lr, weight_decay=self.plan.weight_decay)
         phases = [(self.steps * phase.epochs // self.plan.epochs, phase.rate) for phase in self.plan.tuning.phases(self.plan.epochs)]
         schedule = LambdaLR(optimizer, lambda step: phased_cosine(min(step, last), phases=phases, warmup=self.plan.warmup))

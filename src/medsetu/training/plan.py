@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What one training stage does: which side it learns from, how long, how fast, and how its weights are chosen."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from medsetu.adaptation.alignment import Alignment
@@ -48,6 +48,8 @@ class StagePlan:
         resize: Smaller training images in the first epochs; None, the default, for the full size throughout.
         alignment: Penalty on the difference of features to the unlabelled training images of another side; None, the default, for none.
         distil: How much the starting network teaches; None for not at all.
+        auxiliary: Facts of the training films to learn beside the findings, each with the weight of its loss; see
+            ``medsetu.training.auxiliary``. Their heads are dropped with the end of the stage, and choose no weights.
         finish: What becomes of the chosen weights, or how many trainings become one network; None to keep them as they are.
     """
 
@@ -76,6 +78,7 @@ class StagePlan:
     pretext: Pretext | None = None
     distil: Distillation | None = None
     finish: Finish | None = None
+    auxiliary: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse values outside their range, one rule per line."""
@@ -102,6 +105,10 @@ class StagePlan:
             "mix": (self.mix is None or not self.loss.groups, "null with a loss over groups: a mixed film belongs to two"),
             "alignment": (self.alignment is None or self.alignment.side != self.side, "null, or name another side"),
             "distil": (self.distil is None or (self.alignment is None and self._trains), "null beside an alignment or a solved head"),
+            "auxiliary": (
+                not self.auxiliary or (min(self.auxiliary.values()) > 0 and not self._crowded and self._trains),
+                "weights above 0, and empty beside pretext, alignment, distil, mix or a solved head",
+            ),
             "finish": (self.finish is None or self._trains, "null where the head is solved from frozen features"),
         }
         for key, (holds, wanted) in rules.items():
@@ -119,6 +126,11 @@ class StagePlan:
         """Whether something is asked for that only labels, or pictures as they come, make sense of."""
         asked = (self.alignment, self.mix, self.resize, self.distil, self.finish)
         return any(part is not None for part in asked) or self.loss.groups != "" or not self._trains
+
+    @property
+    def _crowded(self) -> bool:
+        """Whether another loss is asked for, or films that are mixed, whose facts would have to be."""
+        return any(part is not None for part in (self.pretext, self.alignment, self.distil, self.mix))
 
     @property
     def _trains(self) -> bool:
