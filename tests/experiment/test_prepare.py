@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+import importlib
 import io
 import os
 from pathlib import Path
@@ -8,16 +9,20 @@ import pytest
 from rich.console import Console
 
 from fakes import volumes
+from fakes.film import SENTINEL
 from fakes.folder import write
 from fakes.nifti import nifti
 from medsetu.core.errors import DataError
 from medsetu.experiment.prepare import prepare, summary
+from medsetu.manifest.flow import coverage_table
 from medsetu.manifest.frozen import load
 from medsetu.manifest.plan import SplitPlan
 from medsetu.reader.series import read_series
+from medsetu.release.harmonised import Harmonised, read_names
 from medsetu.release.nitrd import Nitrd
 from medsetu.release.table import Table
 
+ADAPTERS = sorted({name.release for name in read_names()})
 DATA = Path(os.environ.get("MEDSETU_DATA", Path(__file__).parents[2] / ".." / "shared" / "data"))
 
 
@@ -70,6 +75,37 @@ def test_the_summary_tells_who_is_in(sides, tmp_path, width):
     for words in ("quarantined", "label row", "by image", "crossfit", "15 cells", "59 ", prepared.fingerprint[:12], "no patient ids"):
         assert words in text
     assert max(map(len, shown(prepared, width).splitlines())) <= width
+
+
+def test_the_summary_shows_how_many_of_each_side_carry_each_finding(sides, tmp_path):
+    sides["global"][0].findings = ("tuberculosis", "edema")
+    sides["global"][0].rows["edema"] = 1.0
+    lines = shown(prepare(sides, plan=SplitPlan(), seed=0, folder=tmp_path / "out", workers=0)).splitlines()
+    place = next(number for number, line in enumerate(lines) if line.startswith("Coverage of findings"))
+    assert lines[place + 1].split() == ["present", "of", "known", "global", "local"]
+    assert lines[place + 2].split() == ["tuberculosis", "30", "of", "60", "10", "of", "20"]
+    assert lines[place + 3].split() == ["edema", "60", "of", "60", "-"]
+    assert "Labelled on one side alone, so not comparable: edema." in lines
+
+
+@pytest.mark.parametrize("kind", ADAPTERS)
+def test_every_adapter_is_prepared_from_its_fake_under_common_names(kind, tmp_path):
+    """No film is lost, nothing of the planted patient stands in a table, and every finding of the table of names is covered."""
+    fake, module = importlib.import_module(f"fakes.{kind}"), importlib.import_module(f"medsetu.release.{kind}")
+    adapter = next(
+        value for value in vars(module).values() if getattr(value, "__module__", "") == module.__name__ and hasattr(value, "index")
+    )
+    few = {"patients": 8} if kind == "nih_chestxray14" else {"per_class": 3}
+    release = Harmonised(adapter(fake.write(tmp_path / "data", **few)))
+    plan = SplitPlan(names="common")
+    prepared = prepare({"external": [release]}, plan=plan, seed=0, folder=tmp_path / "out", workers=0)
+    indexed = len(release.index().samples)
+    assert len(prepared.manifest) + len(prepared.quarantine) + prepared.excluded["reason"].str.contains("copy|duplicate").sum() == indexed
+    assert prepared.quarantine.empty
+    covered = coverage_table(prepared)
+    assert set(covered["finding"]) == set(release.findings)
+    assert (covered["known"] > 0).any()
+    assert SENTINEL not in "".join(path.read_text(errors="replace") for path in (tmp_path / "out").rglob("*") if path.is_file())
 
 
 @pytest.mark.shared

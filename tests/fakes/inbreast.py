@@ -25,7 +25,7 @@ def write(root: Path, *, seed=0, per_class=6, brightness=0.0) -> Path:
             dicom(root / "AllDICOMs" / name, picture, key=name)
             density = "     " if woman == 1 else str(1 + woman % 4)
             lines.append(f"removed;removed;{side};{view};201001;{file};{density};{category}")
-    (root / "AllDICOMs" / f"{SENTINEL}.dcm").write_bytes(b"")
+    (root / "AllDICOMs" / "thumbs.dcm").write_text(SENTINEL)
     lines += ["removed;removed;L;CC;200801;99999999;2;1", ";;;;;;;"]
     (root / "INbreast.csv").write_text("\n".join(lines) + "\n")
     return root

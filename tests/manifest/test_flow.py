@@ -2,7 +2,7 @@
 import pytest
 
 from medsetu.manifest.build import build
-from medsetu.manifest.flow import fold_sizes, is_crossfitted, participant_flow, split_table
+from medsetu.manifest.flow import coverage_table, fold_sizes, is_crossfitted, participant_flow, split_table
 from medsetu.manifest.plan import SplitPlan
 
 
@@ -47,3 +47,16 @@ def test_folds_are_summarised(prepared):
     assert sizes.loc[("global", "test"), "cells"] == 1
     assert is_crossfitted(prepared, "local")
     assert not is_crossfitted(prepared, "global")
+
+
+def test_coverage_counts_each_finding_on_each_side(make_release):
+    world, india = make_release("world", patients=30, ids=True), make_release("india", patients=30, ids=False, seed=1)
+    world.findings = india.findings = ("edema", "tuberculosis")
+    world.rows["edema"], india.rows["edema"] = [1.0, 0.0, float("nan")] * 10, float("nan")
+    table = coverage_table(build({"global": [world], "local": [india]}, plan=SplitPlan(), seed=0, workers=0))
+    assert table.values.tolist() == [
+        ["tuberculosis", "global", 1, 15, 30, 30],
+        ["tuberculosis", "local", 1, 15, 30, 30],
+        ["edema", "global", 1, 10, 20, 30],
+        ["edema", "local", 0, 0, 0, 30],
+    ]

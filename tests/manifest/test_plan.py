@@ -32,6 +32,8 @@ def test_zero_is_a_value_for_similarity(key):
         {"max_quarantine": 1.01},
         {"val": 0.5, "test": 0.5},
         {"overlap": "remov"},
+        {"names": "mine"},
+        {"proxy": {"malignant": ["suspicious"]}},
         {"crossfit": {"folds": 1}},
         {"crossfit": {"repeats": 0}},
         {"crossfit": {"when": "sometimes"}},
@@ -54,3 +56,9 @@ def test_yaml_and_signature_have_the_same_defaults():
     assert node.pop("_target_") == "medsetu.manifest.plan.SplitPlan"
     assert SplitPlan(**node) == SplitPlan()
     assert SplitPlan(**node).crossfit == Crossfit()
+
+
+def test_a_proxy_needs_common_names():
+    plan = SplitPlan(names="common", proxy={"malignant": ["suspicious"]})
+    assert plan.proxy == {"malignant": ("suspicious",)}
+    assert SplitPlan().names == "own"

@@ -42,6 +42,20 @@ def test_releases_of_the_real_recipe_read_their_folders(compose, tmp_path):
             assert len(release.index().samples) > 0
 
 
+def test_common_names_are_known_to_stages_and_cards_are_those_of_the_adapters(compose):
+    """With own names the Indian mammograms have no finding called breast_abnormal; with common names they have."""
+    overrides = ["recipe=cbis_to_dmid", "manifest.names=common"]
+    recipe = build_recipe(compose("train", overrides))
+    local = next(iter(recipe.sides["local"].values()))
+    assert "breast_abnormal" in local.findings
+    assert "abnormal" not in local.findings
+    assert [card.name for card in check_recipe(recipe)] == [
+        card.name for card in check_recipe(build_recipe(compose("train", overrides[:1])))
+    ]
+    with pytest.raises(ConfigError, match="no pair of 'dense' and 'malignant'"):
+        build_recipe(compose("train", [*overrides, "+manifest.proxy.malignant=[dense]"]))
+
+
 def test_arms_know_whether_they_learn_locally(compose):
     recipe = build_recipe(compose("train"))
     assert [recipe.uses_local(arm) for arm in ("global-only", "local-only", "transfer")] == [False, True, True]

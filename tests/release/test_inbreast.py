@@ -49,6 +49,6 @@ def test_a_list_of_another_breast_and_a_row_twice_are_refused(tmp_path):
         Inbreast(root).index()
 
 
-def test_sentinel_never_appears_in_samples(tmp_path):
+def test_sentinel_never_appears(tmp_path):
     index = Inbreast(write(tmp_path)).index()
-    assert SENTINEL not in index.samples.to_csv() + "".join(index.notes)
+    assert SENTINEL not in index.samples.to_csv() + index.excluded.to_csv() + "".join(index.notes)

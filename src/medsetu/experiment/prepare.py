@@ -13,7 +13,7 @@ from rich.text import Text
 
 from medsetu.experiment.journal import journal
 from medsetu.manifest.build import build
-from medsetu.manifest.flow import ANALYSED, fold_sizes, is_crossfitted, participant_flow, split_table
+from medsetu.manifest.flow import ANALYSED, coverage_table, fold_sizes, is_crossfitted, participant_flow, split_table
 from medsetu.manifest.frozen import freeze
 from medsetu.manifest.plan import SplitPlan
 from medsetu.manifest.prepared import Prepared
@@ -100,7 +100,7 @@ def prepare(
 
 
 def summary(prepared: Prepared) -> Group:
-    """Lay out the participant flow, the splits and the notes for a terminal.
+    """Lay out the participant flow, the splits, the coverage of findings and the notes for a terminal.
 
     Args:
         prepared: A manifest.
@@ -113,7 +113,8 @@ def summary(prepared: Prepared) -> Group:
     speed = _speed(facts.get("files_read", 0), facts.get("files_known", 0), facts.get("images_per_s"), facts.get("cores_used_share"))
     notes = [Text(f"- {note}") for note in prepared.notes]
     head = Text(f"Manifest {prepared.fingerprint[:12]} {fate}. {speed}")
-    return Group(head, Text(), _flow_view(participant_flow(prepared)), Text(), _split_view(prepared), *_fold_lines(prepared), *notes)
+    views = (_flow_view(participant_flow(prepared)), Text(), _split_view(prepared), Text(), *_coverage_view(coverage_table(prepared)))
+    return Group(head, Text(), *views, *_fold_lines(prepared), *notes)
 
 
 def _speed(read: int, known: int, rate: float | None, share: float | None) -> str:
@@ -163,6 +164,20 @@ def _finding_lines(rows: pd.DataFrame) -> list[str]:
 def _range(counts: "pd.Series[int]") -> str:
     low, high = counts.min(), counts.max()
     return str(low) if low == high else f"{low} to {high}"
+
+
+def _coverage_view(coverage: pd.DataFrame) -> list[Table | Text]:
+    """Show each finding on each side; a side that does not label it has a dash. What one side alone labels cannot be compared."""
+    sides = list(dict.fromkeys(coverage["domain"]))
+    view = _table("Coverage of findings", "present of known", *sides)
+    alone = []
+    for finding, rows in coverage.groupby("finding", sort=False):
+        known = rows[rows["known"] > 0]
+        alone += [str(finding)] if len(known) == 1 and len(sides) > 1 else []
+        view.add_row(str(finding), *(f"{row['present']} of {row['known']}" if row["known"] else "-" for _, row in rows.iterrows()))
+    if not alone:
+        return [view]
+    return [view, Text(f"Labelled on one side alone, so not comparable: {', '.join(alone)}.")]
 
 
 def _fold_lines(prepared: Prepared) -> list[Text]:

@@ -65,6 +65,31 @@ def split_table(prepared: Prepared) -> pd.DataFrame:
     return order.sort_values(["_domain", "release", "_split"], kind="stable", ignore_index=True)[list(table.columns)]
 
 
+def coverage_table(prepared: Prepared) -> pd.DataFrame:
+    """Count how many samples of each side carry each finding.
+
+    Args:
+        prepared: A manifest.
+
+    Returns:
+        One row per finding and side: ``finding, domain, releases, present, known, samples``; ``releases`` counts those that label the
+        finding at all. Findings that more sides know come first.
+    """
+    findings = finding_columns(prepared.manifest)
+    rows = []
+    for domain in [name for name in DOMAINS if name in set(prepared.manifest["domain"])]:
+        inside = prepared.manifest[prepared.manifest["domain"] == domain]
+        known = inside[findings].notna()
+        for finding in findings:
+            told = inside.loc[known[finding], "release"].nunique()
+            counts = {"present": int((inside[finding] == 1).sum()), "known": int(known[finding].sum()), "samples": len(inside)}
+            rows.append({"finding": finding, "domain": domain, "releases": told} | counts)
+    table = pd.DataFrame(rows)
+    sides = (table["known"] > 0).groupby(table["finding"]).transform("sum")
+    order = table.assign(_sides=-sides, _place=table["finding"].map({name: place for place, name in enumerate(findings)}))
+    return order.sort_values(["_sides", "_place"], kind="stable", ignore_index=True)[list(table.columns)]
+
+
 def fold_sizes(prepared: Prepared) -> pd.DataFrame:
     """Give the smallest and largest number of samples of each part over the cells of each side.
 

@@ -10,6 +10,7 @@ from medsetu.core.errors import ConfigError
 
 WHEN = ("auto", "always", "never")
 OVERLAP = ("remove", "refuse")
+NAMES = ("own", "common")
 
 _Part = TypeVar("_Part")
 
@@ -69,6 +70,8 @@ class SplitPlan:
         near: When two pictures count as near duplicates.
         overlap: What to do with a global sample that is a duplicate of a local or external one: "remove" it (and the other films of that
             patient), or "refuse" the run.
+        names: "own", findings as each release names them, or "common", translated by the table ``configs/release/harmonised.csv``.
+        proxy: Finding to labels that stand for it although the table does not call them exactly it; with common names only.
         known: Tables of pictures that weights have seen in pretraining: name to CSV file with a column ``sha256`` or ``phash``.
     """
 
@@ -81,6 +84,8 @@ class SplitPlan:
     max_quarantine: float = 0.05
     near: Similarity = field(default_factory=Similarity)
     overlap: str = "remove"
+    names: str = "own"
+    proxy: Mapping[str, Sequence[str]] = field(default_factory=dict)
     known: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -93,6 +98,14 @@ class SplitPlan:
         _check_number("max_quarantine", self.max_quarantine, low=0, high=1)
         _check_number("minimum_test", self.minimum_test, low=0)
         _check_choice("overlap", self.overlap, OVERLAP)
+        _check_choice("names", self.names, NAMES)
+        object.__setattr__(self, "proxy", {str(finding): tuple(labels) for finding, labels in self.proxy.items()})
+        if self.proxy and self.names == "own":
+            raise ConfigError(
+                what="A proxy is named, but findings keep the names of their releases",
+                where="Key manifest.proxy",
+                remedy="Set manifest.names=common, or leave the proxy out",
+            )
         if self.val + self.test >= 1:
             raise ConfigError(
                 what=f"Validation {self.val} and test {self.test} leave nothing to train on",

@@ -9,6 +9,7 @@ from medsetu.catalog.licence import require
 from medsetu.core.errors import ConfigError
 from medsetu.core.place import config_folder
 from medsetu.recipe.recipe import Recipe
+from medsetu.release.harmonised import kind_of
 
 
 def check_recipe(recipe: Recipe) -> list[Card]:
@@ -52,7 +53,7 @@ def cards_of(recipe: Recipe, *, sides: Sequence[str] | None = None) -> list[Card
         Cards in the order of the recipe, each once.
     """
     found = [release for side, releases in recipe.sides.items() if sides is None or side in sides for release in releases.values()]
-    kinds = {release.name: type(release).__module__.rpartition(".")[2] for release in found}
+    kinds = {release.name: kind_of(release) for release in found}
     return [_card(name, kind) for name, kind in kinds.items()]
 
 

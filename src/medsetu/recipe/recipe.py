@@ -11,7 +11,9 @@ from medsetu.core.arm import ARMS, GLOBAL_ONLY, LOCAL_ONLY, TRANSFER, base_arm
 from medsetu.core.errors import ConfigError
 from medsetu.core.sample import DOMAINS, GLOBAL, LOCAL
 from medsetu.evaluation.published import Published, published_of
+from medsetu.manifest.plan import SplitPlan
 from medsetu.recipe.instantiate import build
+from medsetu.release.harmonised import harmonise
 
 
 @dataclass(frozen=True)
@@ -82,12 +84,13 @@ def build_recipe(config: Mapping[str, Any]) -> Recipe:
         ConfigError: A key is missing or wrong, an arm names an unknown stage, a stage a side without releases.
     """
     raw = dict(config)
+    manifest = build(raw["manifest"], where="manifest")
     recipe = Recipe(
         name=str(raw["name"]),
         question=str(raw["question"]),
         use=str(raw["use"]),
-        sides=_sides(raw),
-        manifest=build(raw["manifest"], where="manifest"),
+        sides=_sides(raw, manifest),
+        manifest=manifest,
         split_seed=int(raw["split_seed"]),
         data=build(raw["data"], where="data"),
         backbone=build(raw["backbone"], where="backbone"),
@@ -117,12 +120,13 @@ def read_recipe(config: Mapping[str, Any]) -> Recipe:
         ConfigError: A key is missing or wrong.
     """
     raw = dict(config)
+    manifest = build(raw["manifest"], where="manifest")
     return Recipe(
         name=str(raw["name"]),
         question=str(raw["question"]),
         use=str(raw["use"]),
-        sides=_sides(raw),
-        manifest=build(raw["manifest"], where="manifest"),
+        sides=_sides(raw, manifest),
+        manifest=manifest,
         split_seed=int(raw["split_seed"]),
         data=None,
         backbone=None,
@@ -137,11 +141,12 @@ def read_recipe(config: Mapping[str, Any]) -> Recipe:
     )
 
 
-def _sides(raw: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    return {
+def _sides(raw: Mapping[str, Any], manifest: SplitPlan) -> dict[str, dict[str, Any]]:
+    sides = {
         side: {name: build(node, where=f"sides.{side}.{name}") for name, node in (releases or {}).items()}
         for side, releases in raw["sides"].items()
     }
+    return harmonise(sides, proxy=manifest.proxy) if manifest.names == "common" else sides
 
 
 def _check_shape(recipe: Recipe) -> None:
