@@ -83,7 +83,7 @@ def test_the_summary_shows_how_many_of_each_side_carry_each_finding(sides, tmp_p
     lines = shown(prepare(sides, plan=SplitPlan(), seed=0, folder=tmp_path / "out", workers=0)).splitlines()
     place = next(number for number, line in enumerate(lines) if line.startswith("Coverage of findings"))
     assert lines[place + 1].split() == ["present", "of", "known", "global", "local"]
-    assert lines[place + 2].split() == ["tuberculosis", "30", "of", "60", "10", "of", "20"]
+    assert lines[place + 2].split() == ["tuberculosis", "40", "of", "60", "10", "of", "20"]
     assert lines[place + 3].split() == ["edema", "60", "of", "60", "-"]
     assert "Labelled on one side alone, so not comparable: edema." in lines
 
