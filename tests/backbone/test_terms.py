@@ -48,13 +48,16 @@ def test_weights_without_a_card_permit_nothing_but_research():
         require([], "commercial", weights=card)
 
 
-def test_a_file_speaks_by_its_card_else_by_its_header_else_not_at_all(tmp_path):
+def _saved(folder, spec):
     network = TimmBackbone("test_resnet", size=32).build(["mass"], seed=0)
-    network.weights = WeightSpec("scratch", licence="Apache-2.0", trained_on=("nitrd",))
-    path = tmp_path / "mine.safetensors"
-    digest = save_weights(network, path)
-    backbone = TimmBackbone("test_resnet", weights=f"file:{path}", size=32)
-    assert backbone.card().trained_on == ("nitrd",)
+    network.weights = spec
+    path = folder / "mine.safetensors"
+    return path, save_weights(network, path), TimmBackbone("test_resnet", weights=f"file:{path}", size=32)
+
+
+def test_a_file_speaks_by_its_card_and_by_its_header_else_not_at_all(tmp_path):
+    path, digest, backbone = _saved(tmp_path, WeightSpec("scratch", licence="Apache-2.0", trained_on=("nih_chestxray14",)))
+    assert backbone.card().trained_on == ("nih_chestxray14",)
     with pytest.raises(LicenceError, match=r"mine\.safetensors"):
         require([], "commercial", weights=backbone.card())
     write_sidecar(dataclasses.replace(load_weight_card("dinov2_vit_small_timm"), name="mine", sha256=digest), path)
@@ -63,6 +66,32 @@ def test_a_file_speaks_by_its_card_else_by_its_header_else_not_at_all(tmp_path):
     (tmp_path / "other.pth").write_bytes(b"")
     foreign = dataclasses.replace(backbone, weights=f"file:{tmp_path / 'other.pth'}").card()
     assert (foreign.weights_licence, foreign.trained_on) == (None, ())
+
+
+def test_a_card_beside_a_file_takes_no_release_and_no_refusal_back(tmp_path):
+    bound = "NonCommercial, section 2(a)(1) of CC-BY-NC-SA-4.0: no sale"
+    permits = {"research": "yes", "commercial": "no", "release_weights": "ask"}
+    path, digest, backbone = _saved(tmp_path, WeightSpec("scratch", trained_on=("own_set",), permits=permits, clauses=(bound,)))
+    alone = backbone.card()
+    assert (alone.research_use, alone.commercial_use, alone.weights_release) == ("yes", "no", "ask")
+    free = dataclasses.replace(load_weight_card("dinov2_vit_small_timm"), name="mine", sha256=digest)
+    write_sidecar(free, path)
+    both = backbone.card()
+    assert (both.commercial_use, both.weights_release) == ("no", "ask")
+    assert set(both.trained_on) == {"own_set", *free.trained_on}
+    for card in (alone, both):
+        with pytest.raises(LicenceError, match="NonCommercial, section"):
+            require([], "commercial", weights=card)
+        with pytest.raises(LicenceError):
+            require([], "release_weights", weights=card)
+        require([], "research", weights=card)
+
+
+def test_releases_that_only_the_header_names_have_their_say(tmp_path):
+    path, digest, backbone = _saved(tmp_path, WeightSpec("scratch", licence="Apache-2.0", trained_on=("tbx11k",)))
+    write_sidecar(dataclasses.replace(load_weight_card("dinov2_vit_small_timm"), name="mine", sha256=digest), path)
+    with pytest.raises(LicenceError, match=r"taught on release 'tbx11k' \(CC-BY-NC-SA-4\.0\): NonCommercial"):
+        require([], "commercial", weights=backbone.card())
 
 
 def test_a_damaged_header_is_left_to_the_loader(tmp_path):

@@ -3,7 +3,7 @@
 
 import pytest
 
-from medsetu.catalog.clause import against, clause, duties, elements, irreconcilable
+from medsetu.catalog.clause import against, bound, clause, duties, elements, irreconcilable
 from medsetu.catalog.licence import USES
 
 
@@ -48,6 +48,11 @@ def test_each_use_meets_its_clause(licence, barred):
         asked = duties(licence, use)
         assert len(asked) == len(elements(licence)) - (use in barred)
         assert against(licence, use) not in asked or not against(licence, use)
+
+
+def test_what_stays_is_said_even_when_it_is_nothing():
+    assert bound(()) == "No clause is known that stays with them"
+    assert clause("CC-BY-SA-4.0", "SA") in bound(duties("CC-BY-SA-4.0", "research"))
 
 
 @pytest.mark.parametrize(

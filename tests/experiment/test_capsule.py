@@ -12,7 +12,8 @@ import pytest
 from fakes.film import SENTINEL
 from medsetu import cli
 from medsetu.backbone import header
-from medsetu.core.errors import PrivacyError
+from medsetu.catalog.card import load_card
+from medsetu.core.errors import LicenceError, PrivacyError
 from medsetu.core.run import sha256_bytes
 from medsetu.experiment import capsule
 from medsetu.experiment.archive import LISTING
@@ -91,6 +92,29 @@ def test_weights_stay_where_a_licence_does_not_let_them_go(finished, tmp_path, m
     assert "does not permit publishing weights" in left_out[f"{finished.run('local-only').name}/checkpoints/finetune.safetensors"]
     assert not [name for name in contents(tmp_path / "run.zip") if name.endswith(".safetensors")]
     assert reproduced(tmp_path / "run.zip", "replay=true") == 0
+
+
+def test_weights_stay_where_their_header_does_not_clearly_let_them_go(finished, tmp_path, monkeypatch):
+    def made(path):
+        sha256, note, tensors = header.read_header(path)
+        said = {"permits": {"release_weights": "ask"}, "clauses": ["ShareAlike of X: the same licence"]}
+        return sha256, {**note, "weights": {**note["weights"], **said}}, tensors
+
+    monkeypatch.setattr(capsule, "read_header", made)
+    _, left_out = write_capsule(finished.run("local-only"), tmp_path / "run.zip")
+    assert all("ShareAlike of X" in reason for name, reason in left_out.items() if name.endswith(".safetensors"))
+    assert not [name for name in contents(tmp_path / "run.zip") if name.endswith(".safetensors")]
+
+
+def test_terms_of_the_tables_are_told_and_a_release_that_forbids_them_stops_all(packed, finished, tmp_path, monkeypatch):
+    assert "- phantom (Apache-2.0): permitted: Made by medsetu itself" in contents(packed)["README.md"].decode()
+    monkeypatch.setattr(capsule, "cards_of", lambda recipe: [load_card("nitrd"), load_card("padchest")])
+    with pytest.raises(LicenceError, match=r"'padchest'.*no redistribution"):
+        write_capsule(finished.run("local-only"), tmp_path / "x.zip")
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.setattr(capsule, "cards_of", lambda recipe: [load_card("nitrd")])
+    write_capsule(finished.run("local-only"), tmp_path / "x.zip")
+    assert "- nitrd (no licence text known): ask first: No licence text" in contents(tmp_path / "x.zip")["README.md"].decode()
 
 
 def test_a_name_that_would_leave_stops_everything(finished, tmp_path, monkeypatch):

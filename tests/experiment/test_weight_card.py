@@ -7,14 +7,26 @@ import pandas as pd
 import pytest
 from torch import nn
 
+from medsetu.backbone.header import read_header
+from medsetu.backbone.spec import SCRATCH
+from medsetu.backbone.weights import save_weights
+from medsetu.backbone.zoo import TimmBackbone
 from medsetu.catalog.licence import require
 from medsetu.catalog.weights import read_sidecar
-from medsetu.core.errors import WeightError
+from medsetu.core.errors import LicenceError, WeightError
 from medsetu.core.run import RunFolder, sha256_file
 from medsetu.core.table import read_table
 from medsetu.experiment.probe import network_of
-from medsetu.experiment.weight_card import mark_seen
+from medsetu.experiment.weight_card import mark_seen, with_terms, write_card
 from medsetu.recipe.recipe import build_recipe
+
+TABLE = {
+    "_target_": "medsetu.release.table.Table",
+    "root": "films",
+    "labels": "labels.csv",
+    "name": "tbx11k",
+    "finding_columns": {"tuberculosis": "tb"},
+}
 
 
 def test_every_stage_and_every_copy_of_its_weights_has_a_card(finished):
@@ -39,6 +51,41 @@ def test_the_card_names_data_start_and_choice(finished):
     facts = json.loads((finished.run("transfer") / "provenance.json").read_text())["stages"][-1]
     assert card.fingerprint == facts["fingerprint"]
     assert set(card.fingerprint["logits"]) == {"tuberculosis"}
+
+
+def test_terms_stand_in_the_header_the_card_the_provenance_and_the_report(finished):
+    path = finished.run("transfer") / "checkpoints" / "finetune.safetensors"
+    weights = read_header(path)[1]["weights"]
+    free = {"research": "yes", "commercial": "yes", "release_weights": "yes"}
+    assert (weights["permits"], weights["clauses"], weights["licence"]) == (free, [], "Apache-2.0")
+    facts = json.loads((finished.run("transfer") / "provenance.json").read_text())
+    assert facts["use"] == "research"
+    assert facts["stages"][-1]["terms"] == {"permits": free, "clauses": []}
+    assert "No clause is known that stays with them" in read_sidecar(path).licence_note
+    assert "made here: research yes, commercial yes, release weights yes" in " ".join((finished.study / "report.html").read_text().split())
+
+
+def test_a_model_of_non_commercial_data_keeps_the_clause_and_loses_its_licence(compose, tmp_path):
+    config = compose("train", tmp_path)
+    config["sides"]["external"] = {"tbx11k": TABLE}
+    recipe = build_recipe(config)
+    spec = with_terms(recipe, SCRATCH, met=["tbx11k"])
+    assert (spec.licence, spec.trained_on) == ("", ("tbx11k",))
+    assert (spec.permits["research"], spec.permits["commercial"]) == ("yes", "no")
+    assert any(text.startswith("ShareAlike, section 3(b) of CC-BY-NC-SA-4.0") for text in spec.clauses)
+    after = with_terms(recipe, spec, met=["phantom_local"])
+    assert after.permits["commercial"] == "no", "what was learned first stays"
+    network = recipe.backbone.build(["tuberculosis"], seed=0)
+    network.weights = after
+    path = tmp_path / "mine.safetensors"
+    facts = {"sha256": save_weights(network, path), "fingerprint": None, "kind": "Supervised", "side": "global", "n_train": 1}
+    write_card(recipe, network, name="mine", facts={**facts, "best_epoch": 1, "epochs_run": 1, "monitor": "loss"}, weights=path)
+    for _ in range(2):  # with its card, and with its header alone
+        start = TimmBackbone("test_resnet", size=32, weights=f"file:{path}").card()
+        with pytest.raises(LicenceError, match="NonCommercial, section 2"):
+            require([], "commercial", weights=start)
+        assert require([], "research", weights=start).allowed
+        path.with_name("mine.card.yaml").unlink(missing_ok=True)
 
 
 def test_a_run_whose_network_answers_differently_is_refused(finished, monkeypatch):

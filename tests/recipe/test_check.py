@@ -52,6 +52,24 @@ def test_a_release_without_card_does_not_slip_through_a_commercial_check(compose
         check_recipe(build_recipe(config))
 
 
+@pytest.mark.parametrize("name", ["cq500", "tbx11k"])
+def test_a_product_from_non_commercial_data_is_refused_before_any_film_is_read(compose, name):
+    config = compose("train", ["use=commercial", "backbone=resnet10t_scratch"])
+    check_recipe(build_recipe(config))
+    config["sides"] = config["sides"] | {"external": {"own": TABLE | {"name": name}}}
+    with pytest.raises(LicenceError, match=rf"'{name}' \(CC-BY-NC-SA-4\.0\): NonCommercial, section 2\(a\)\(1\) of CC-BY-NC-SA-4\.0"):
+        check_recipe(build_recipe(config))
+    check_recipe(build_recipe(config | {"use": "research"}))
+
+
+def test_sharing_tables_is_a_use_that_is_asked_for(compose):
+    config = compose("train", ["use=share_tables", "backbone=resnet18_timm"])
+    check_recipe(build_recipe(config))
+    config["sides"] = config["sides"] | {"external": {"own": TABLE | {"name": "padchest"}}}
+    with pytest.raises(LicenceError, match=r"passing on tables.*no redistribution"):
+        check_recipe(build_recipe(config))
+
+
 def test_primary_must_be_tested(compose):
     recipe = build_recipe(compose("train"))
     with pytest.raises(ConfigError, match="primary finding"):

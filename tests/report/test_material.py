@@ -47,6 +47,11 @@ def test_weights_of_unknown_licence_give_no_permission():
     assert grid.rows[0][2].text == "unknown: no permission beyond research"
 
 
+def test_weights_made_here_say_what_they_permit_and_what_binds_them():
+    made = {"stage": "pretrain", "licence": "", "permits": {"research": "yes", "commercial": "no"}, "clauses": ["NonCommercial of X"]}
+    assert weight_grid([made]).rows[0][2].text.endswith("made here: research yes, commercial no; NonCommercial of X")
+
+
 def test_splits_tell_the_unit():
     assert split_grid(splits()).rows[0][-1].text == "2\u202f720 by image"
 

@@ -2,7 +2,7 @@
 """The contract of a backbone: what it wants to see, and where its weights come from."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
 import torch
@@ -104,6 +104,8 @@ class WeightSpec:
         sha256: Of the file that was read; empty for ``scratch``.
         licence: As its publisher names it (SPDX where possible); empty means unknown, and unknown is not permission.
         trained_on: Names of the releases the weights have seen, so that a test on one of them can be marked.
+        permits: Use -> yes, no or ask, for weights made here: the terms of all they were made from, joined; empty where nobody joined them.
+        clauses: Clauses of licences that stay with weights made here.
     """
 
     origin: str
@@ -111,6 +113,8 @@ class WeightSpec:
     sha256: str = ""
     licence: str = ""
     trained_on: tuple[str, ...] = ()
+    permits: Mapping[str, str] = field(default_factory=dict)
+    clauses: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Write as plain data, for the header of a weights file."""
@@ -122,9 +126,9 @@ class WeightSpec:
 
         Example:
             >>> WeightSpec.from_dict(WeightSpec("scratch").to_dict())
-            WeightSpec(origin='scratch', revision='', sha256='', licence='', trained_on=())
+            WeightSpec(origin='scratch', revision='', sha256='', licence='', trained_on=(), permits={}, clauses=())
         """
-        return cls(**{**data, "trained_on": tuple(data["trained_on"])})
+        return cls(**{**data, "trained_on": tuple(data["trained_on"]), "clauses": tuple(data.get("clauses", ()))})
 
 
 SCRATCH = WeightSpec(origin="scratch", licence="Apache-2.0")

@@ -2,7 +2,7 @@
 """Clauses of Creative Commons licences: which one forbids a use, and what those that permit it ask in return."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 _CC = re.compile(r"CC-BY((?:-(?:NC|ND|SA))*)-(\d\.\d)")
 _NAMES = {"BY": "Attribution", "NC": "NonCommercial", "ND": "NoDerivatives", "SA": "ShareAlike"}
@@ -87,6 +87,16 @@ def duties(licence: str | None, use: str) -> tuple[str, ...]:
     """
     barred = against(licence, use)
     return tuple(text for element in elements(licence) if (text := clause(licence, element)) != barred)
+
+
+def bound(clauses: Sequence[str]) -> str:
+    """Say which clauses stay with weights made here.
+
+    Example:
+        >>> bound([]), bound(["ShareAlike of X: same licence", "NonCommercial of Y: no sale"])
+        ('No clause is known that stays with them', 'They stay bound by ShareAlike of X: same licence; NonCommercial of Y: no sale')
+    """
+    return f"They stay bound by {'; '.join(clauses)}" if clauses else "No clause is known that stays with them"
 
 
 def irreconcilable(licences: Iterable[str | None]) -> tuple[str, ...]:

@@ -15,7 +15,8 @@ from rich.console import Console
 
 from medsetu.backbone.header import read_header
 from medsetu.catalog.card import load_card
-from medsetu.catalog.licence import verdict
+from medsetu.catalog.clause import bound
+from medsetu.catalog.licence import require, verdict
 from medsetu.core.errors import ConfigError, DataError, MedsetuError, PrivacyError
 from medsetu.core.place import lock_path
 from medsetu.core.run import RunFolder, sha256_bytes
@@ -31,6 +32,7 @@ from medsetu.experiment.reproduce import folder_target
 from medsetu.experiment.verify import manifest_place
 from medsetu.manifest.frozen import load, save
 from medsetu.manifest.prepared import Prepared, fingerprint
+from medsetu.recipe.check import cards_of
 from medsetu.recipe.recipe import read_recipe
 
 LIST = "capsule.json"
@@ -47,6 +49,9 @@ The codes keep the order of the names they replace, so that resampled intervals 
 1. Get that revision of medsetu and install its `requirements.lock` (a copy lies here where there was one).
 2. `medsetu reproduce capsule.zip replay=true` derives every table again from the predictions, without a GPU.
 3. With the films: `medsetu reproduce capsule.zip {roots}` trains again and compares.
+
+Terms of the releases, for the tables in here (our reading, no legal advice):
+{terms}
 
 `MANIFEST.sha256` lists every file. Left out, with the reason:
 {left_out}
@@ -80,6 +85,7 @@ def main(config: Mapping[str, Any]) -> None:
         ConfigError: No finished run is found, runs of several manifests are mixed, or the target is no zip file.
         DataError: The manifest is not here, or a table is damaged.
         PrivacyError: A name would leave; nothing is written.
+        LicenceError: A release forbids passing on tables about its images.
     """
     output = Path(str(config["output"])).expanduser()
     if output.suffix != ".zip":
@@ -110,6 +116,7 @@ def write_capsule(path: Path, output: Path) -> tuple[str, dict[str, str]]:
     if not runs:
         raise ConfigError(what="No finished run was found", where=str(path), remedy="Give a run, a study or the runs of a recipe")
     raw = yaml.safe_load(runs[0].recipe.read_text())
+    tables_terms = _terms_of_tables(raw)
     place = manifest_place(runs[0].path, raw)
     if place is None:
         raise DataError(what="The frozen manifest of the runs is not here", where=str(path), remedy="Pack where the runs were made")
@@ -138,9 +145,23 @@ def write_capsule(path: Path, output: Path) -> tuple[str, dict[str, str]]:
         "medsetu": facts["medsetu"],
         "git": facts["git"] or "of a wheel",
     }
-    capsule.files["README.md"] = _README.format(**told, roots=roots, left_out=reasons).encode()
+    capsule.files["README.md"] = _README.format(**told, roots=roots, left_out=reasons, terms=tables_terms).encode()
     _refuse_names(capsule, original)
     return pack(capsule.files, output), listed["left_out"]  # type: ignore[return-value]  # a dict of words
+
+
+def _terms_of_tables(raw: Mapping[str, Any]) -> str:
+    """Say what the releases ask of who passes on tables about their images, a line each.
+
+    Raises:
+        LicenceError: A release forbids it.
+    """
+    cards = cards_of(read_recipe(raw))
+    if barred := [card for card in cards if card.tables_release == "no"]:
+        require(barred, "share_tables")
+    clauses = verdict(cards, "share_tables").clauses
+    told = [f"{'permitted' if one.allowed else 'ask first'}: {'; '.join((one.reason, *one.duties))}" for one in clauses]
+    return "\n".join(f"- {one.release} ({one.licence or 'no licence text known'}): {text}" for one, text in zip(clauses, told, strict=True))
 
 
 def _with_codes(prepared: Prepared, code: Mapping[str, str]) -> Prepared:
@@ -180,6 +201,8 @@ def _reason_to_keep(path: Path) -> str:
         return f"their origin or a card of what they learned from is not known ({type(error).__name__})"
     if not answer.allowed:
         return f"release {answer.refused[0].release} does not permit publishing weights: {answer.refused[0].reason}"
+    if (origin.get("permits") or {}).get("release_weights") != "yes":
+        return f"what they were made from does not clearly permit publishing weights. {bound(origin.get('clauses') or ())}"
     if not origin["licence"]:
         return "the weights they began with have no known licence"
     if "/" in str(origin["origin"]) and without_places(str(origin["origin"])) != str(origin["origin"]):

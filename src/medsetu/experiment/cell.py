@@ -212,6 +212,7 @@ def provenance(recipe: Recipe, prepared: Prepared, cell: Cell, *, records: Seque
             spent[side] = spent.get(side, 0) + int(count)
     return {
         "recipe": recipe.name,
+        "use": recipe.use,
         **cell.identity,
         "manifest": prepared.fingerprint,
         "views": list(recipe.evaluation.views),

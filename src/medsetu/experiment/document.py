@@ -157,6 +157,8 @@ def _weights(runs: Sequence[RunFolder]) -> Iterator[Mapping[str, Any]]:
                 "licence": origin["licence"],
                 "sha256": sha256,
                 "trained_on": ", ".join(origin["trained_on"]),
+                "permits": origin.get("permits") or {},
+                "clauses": origin.get("clauses") or (),
             }
 
 

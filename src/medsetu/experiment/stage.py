@@ -21,7 +21,7 @@ from medsetu.core.run import content_key, sha256_file, write_json
 from medsetu.data.datamodule import StageDataModule
 from medsetu.data.plan import DataPlan, TrainOn
 from medsetu.experiment.team import Job, only_one, train_together
-from medsetu.experiment.weight_card import write_card
+from medsetu.experiment.weight_card import with_terms, write_card
 from medsetu.recipe.instantiate import build
 from medsetu.recipe.plan import DATA_SPEED
 from medsetu.recipe.recipe import Recipe
@@ -174,7 +174,7 @@ def put_together(
     rows, weights = _rows(data, plan, assignment), network.weights.sha256
     parts = stage_parts(recipe, name, rows=rows, seed=seed, weights=weights, previous=previous, hardware=hardware)
     met = sorted({*map(str, data.train_rows["release"]), *map(str, data.met_rows["release"])})
-    network.weights = replace(network.weights, trained_on=tuple(dict.fromkeys([*network.weights.trained_on, *met])))
+    network.weights = with_terms(recipe, network.weights, met=met)
     folder = recipe.paths["runs"] / "stages" / f"{name}-{content_key(parts)}"
     return Stage(plan, network, data, parts, name, folder, seed, hardware)
 
@@ -230,7 +230,8 @@ def run_stage(  # one seam between recipe, data and training
 def _described(recipe: Recipe, record: StageRecord, *, seed: int) -> dict[str, Any]:
     """Load the weights once from their file, write their card with what they answer to the probe batch, and finish the stage."""
     network = trained_network(recipe, record, seed=seed)
-    facts = {**record.facts, "fingerprint": fingerprint(network)}
+    terms = {"permits": dict(network.weights.permits), "clauses": list(network.weights.clauses)}
+    facts = {**record.facts, "fingerprint": fingerprint(network), "terms": terms}
     write_card(recipe, network, name=f"{record.name}-{record.key}", facts=facts, weights=record.weights)
     write_json(record.folder / DONE, facts)
     return facts

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The card of weights made here: from which data and which weights, under which terms, with which hash and which answers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,10 @@ from typing import Any
 import pandas as pd
 
 from medsetu.backbone.network import Network
+from medsetu.backbone.spec import WeightSpec
 from medsetu.catalog.card import load_cards
-from medsetu.catalog.licence import USES, joined
+from medsetu.catalog.clause import bound
+from medsetu.catalog.licence import USES, joined, stated
 from medsetu.catalog.weights import WeightCard, seen_releases, write_sidecar
 from medsetu.core.place import code_revision
 from medsetu.recipe.check import cards_of
@@ -33,9 +36,8 @@ def stage_card(recipe: Recipe, network: Network, *, name: str, facts: Mapping[st
     Returns:
         The card.
     """
-    start = recipe.backbone.card()
+    start, answers = recipe.backbone.card(), network.weights.permits
     own = [card for card in cards_of(recipe) if card.name in network.weights.trained_on]
-    answers = joined(own, start)
     terms = "; ".join(f"{card.name}: {card.licence_note or card.licence or 'no licence text known'}" for card in own)
     begun = "weights drawn at random" if start is None else f"the weights {start.name} ({start.weights_licence or 'no licence text known'})"
     permitted = ", ".join(f"{USES[use]}: {_LEGEND[word]}" for use, word in answers.items())
@@ -59,7 +61,7 @@ def stage_card(recipe: Recipe, network: Network, *, name: str, facts: Mapping[st
         code_licence="Apache-2.0",
         weights_licence=network.weights.licence or None,
         data_terms=terms or None,
-        licence_note=f"Begun with {begun}. {permitted[:1].upper()}{permitted[1:]}",
+        licence_note=f"Begun with {begun}. {permitted[:1].upper()}{permitted[1:]}. {bound(network.weights.clauses)}",
         research_use=answers["research"],
         commercial_use=answers["commercial"],
         weights_release=answers["release_weights"],
@@ -72,6 +74,27 @@ def stage_card(recipe: Recipe, network: Network, *, name: str, facts: Mapping[st
         confidence="verified",
         fingerprint=facts["fingerprint"],
     )
+
+
+def with_terms(recipe: Recipe, weights: WeightSpec, *, met: Sequence[str]) -> WeightSpec:
+    """Add releases that weights are about to learn from, and what all terms together permit then.
+
+    The licence of the weights they begin with stays only while it promises no more than the terms of the data allow: weights drawn at
+    random that learn from data not for sale have no licence of their own.
+
+    Args:
+        recipe: The recipe; its backbone tells the weights it begins with.
+        weights: What is known of the weights so far.
+        met: Releases of the stage.
+
+    Returns:
+        The description with ``trained_on``, ``permits``, ``clauses`` and ``licence`` renewed.
+    """
+    start, seen = recipe.backbone.card(), tuple(dict.fromkeys([*weights.trained_on, *met]))
+    own = [card for card in cards_of(recipe) if card.name in seen]
+    permits = joined(own, start)
+    modest = permits["commercial"] == "yes" or (start is not None and start.commercial_use != "yes")
+    return replace(weights, trained_on=seen, permits=permits, clauses=stated(own, start), licence=weights.licence if modest else "")
 
 
 def write_card(recipe: Recipe, network: Network, *, name: str, facts: Mapping[str, Any], weights: Path) -> Path:

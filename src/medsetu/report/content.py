@@ -57,7 +57,7 @@ class Report:
         recipe_yaml: The resolved recipe.
         made_on: Day, as text; the only date in the file.
         cards: Cards of the releases used.
-        weights: One mapping per stage: ``stage, origin, licence, sha256, trained_on``.
+        weights: One mapping per stage: ``stage, origin, licence, sha256, trained_on``, and for those made here ``permits`` and ``clauses``.
         matrices: Transfer matrix on all films and, where needed, without those possibly seen in pretraining; empty for a single arm.
         results: Long table with ``RESULT_COLUMNS``.
         predictions: Long table with ``PREDICTION_COLUMNS``.

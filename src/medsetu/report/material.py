@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a study was made of, as tables of a page: cards, weights, participant flow, what was left out. Counts only: no sample is named."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
 from medsetu.catalog.card import Card
+from medsetu.catalog.licence import WEIGHT_USES
 from medsetu.evaluation.published import HOW
 from medsetu.manifest.flow import ANALYSED, ELIGIBLE, EXCLUDED, QUARANTINED
 from medsetu.report.grid import Entry, Grid, estimate, heads
@@ -115,9 +116,18 @@ def weight_grid(weights: Sequence[Mapping[str, Any]]) -> Grid:
         told = seen if isinstance(seen, str) else ", ".join(map(str, seen))
         licence = str(weight.get("licence") or "unknown: no permission beyond research")
         digest = str(weight.get("sha256") or "")
-        fields = [Entry(str(weight.get("origin") or DASH)), Entry(licence), Entry(told or DASH), Entry(digest or DASH, kind="code")]
+        terms = "; ".join((licence, *_terms(weight)))
+        fields = [Entry(str(weight.get("origin") or DASH)), Entry(terms), Entry(told or DASH), Entry(digest or DASH, kind="code")]
         rows.append([Entry(str(weight.get("stage") or DASH), kind="head"), *fields])
     return Grid("Weights that each stage starts from", heads("stage", " origin", " licence", " trained on", " SHA-256"), rows)
+
+
+def _terms(weight: Mapping[str, Any]) -> Iterator[str]:
+    """What weights made here permit, all terms joined, and by which clauses they stay bound."""
+    told = weight.get("permits") or {}
+    if permits := [(use, told[use]) for use in WEIGHT_USES if use in told]:
+        yield f"made here: {', '.join(f'{words(use)} {word}' for use, word in permits)}"
+    yield from map(str, weight.get("clauses") or ())
 
 
 def flows(flow: pd.DataFrame) -> list[Flow]:
