@@ -65,6 +65,13 @@ def test_a_product_from_non_commercial_data_is_refused_and_the_clause_is_named(n
     assert [duty.partition(",")[0] for duty in research.duties] == ["Attribution", "Attribution", "NonCommercial", "ShareAlike"]
 
 
+def test_every_refusal_is_told_not_only_the_first():
+    with pytest.raises(
+        LicenceError, match=r"2 of 3.*Release 'nitrd' \(no licence text known\).*; Release 'tbx11k' .*NonCommercial, section"
+    ):
+        require([FREE, SILENT, load_card("tbx11k")], "commercial")
+
+
 @pytest.mark.parametrize(
     ("card", "allowed"),
     [

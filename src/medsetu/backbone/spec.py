@@ -120,6 +120,15 @@ class WeightSpec:
         """Write as plain data, for the header of a weights file."""
         return asdict(self)
 
+    def terms(self) -> dict[str, Any]:
+        """Write the terms alone as plain data, for a provenance.
+
+        Example:
+            >>> WeightSpec("scratch", permits={"commercial": "no"}).terms()
+            {'permits': {'commercial': 'no'}, 'clauses': []}
+        """
+        return {"permits": dict(self.permits), "clauses": list(self.clauses)}
+
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         """Read what ``to_dict`` wrote.

@@ -116,12 +116,12 @@ def require(cards: Sequence[Card], use: str, *, weights: WeightCard | None = Non
     """
     answer = verdict(cards, use, weights=weights)
     if not answer.allowed:
-        first = answer.refused[0]
+        told = [f"{one.kind} '{one.release}' ({one.licence or 'no licence text known'}): {one.reason}" for one in answer.refused]
         what = "releases" if weights is None else "releases and weights"
         names = dict.fromkeys(clause.release for clause in answer.refused if clause.release != _NOT_TOGETHER)
         raise LicenceError(
             what=f"{len(answer.refused)} of {len(answer.clauses)} {what} do not permit {USES[use]}",
-            where=f"{first.kind} '{first.release}' ({first.licence or 'no licence text known'}): {first.reason}",
+            where="; ".join(part.rstrip(".") for part in told),
             remedy=f"Leave out {', '.join(names) or 'one of them'}, or obtain written permission and correct the card",
         )
     return answer

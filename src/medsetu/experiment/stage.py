@@ -230,8 +230,7 @@ def run_stage(  # one seam between recipe, data and training
 def _described(recipe: Recipe, record: StageRecord, *, seed: int) -> dict[str, Any]:
     """Load the weights once from their file, write their card with what they answer to the probe batch, and finish the stage."""
     network = trained_network(recipe, record, seed=seed)
-    terms = {"permits": dict(network.weights.permits), "clauses": list(network.weights.clauses)}
-    facts = {**record.facts, "fingerprint": fingerprint(network), "terms": terms}
+    facts = {**record.facts, "fingerprint": fingerprint(network), "terms": network.weights.terms()}
     write_card(recipe, network, name=f"{record.name}-{record.key}", facts=facts, weights=record.weights)
     write_json(record.folder / DONE, facts)
     return facts
