@@ -5,6 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from medsetu.core.run import sha256_file
 from medsetu.training.finish import complete_stage
@@ -14,8 +16,8 @@ from medsetu.training.watch import GivenUpError, Judge, Watch
 from training.conftest import CPU, OPTIONS, ToyData, small_network
 
 
-def watched(folder: Path, plan: StagePlan, judge: Judge) -> StageResult:
-    listeners, options = [Watch(judge)], replace(OPTIONS, save_every_s=0.0)
+def watched(folder: Path, plan: StagePlan, judge: Judge, **switches: bool) -> StageResult:
+    listeners, options = [Watch(judge)], replace(OPTIONS, save_every_s=0.0, **switches)
     return complete_stage(small_network(), ToyData(), plan=plan, folder=folder, seed=0, hardware=CPU, options=options, listeners=listeners)
 
 
@@ -41,3 +43,16 @@ def test_a_stage_that_was_given_up_goes_on_as_if_it_had_not_been(tmp_path: Path,
     result = watched(tmp_path / "part", plan, lambda *_: False)
     assert (result.sha256, result.best_epoch, result.best_value) == (whole.sha256, whole.best_epoch, whole.best_value)
     assert sha256_file(result.weights) == whole.sha256
+
+
+def test_a_compiled_stage_goes_on_to_the_same_bits(tmp_path: Path, plan: StagePlan, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dynamo's graphs, run as they are: no C++ compiler is needed."""
+    plain = torch.nn.Module.compile
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda self: plain(self, backend="eager"))
+    plan = replace(plan, epochs=3, ema=0.5)
+    whole = watched(tmp_path / "whole", plan, lambda *_: False, compile=True)
+    with pytest.raises(GivenUpError):
+        watched(tmp_path / "part", plan, lambda epoch, _: epoch == 1, compile=True)
+    result = watched(tmp_path / "part", plan, lambda *_: False, compile=True)
+    assert result.sha256 == whole.sha256
+    assert set(load_file(result.weights)) == set(small_network().state_dict()), "no name bears a mark of the compiler"

@@ -4,6 +4,7 @@
 import copy
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -148,6 +149,12 @@ class StageDataModule(LightningDataModule):
         """Give the same rows in another order and with other random changes; prepared images are shared."""
         other = copy.copy(self)
         other.seed = seed
+        return other
+
+    def batched(self, batch_size: int) -> "StageDataModule":
+        """Give the same rows in batches of another size; prepared images are shared."""
+        other = copy.copy(self)
+        other.train_on = replace(self.train_on, batch_size=batch_size)
         return other
 
     def val_dataloader(self) -> list[DataLoader[Batch]]:

@@ -70,6 +70,7 @@ def run_stages(
     assignment: "pd.Series[str]",
     hardware: Hardware,
     watch: Judge | None = None,
+    names: Sequence[str] | None = None,
 ) -> list[StageRecord]:
     """Train the stages of a cell one after the other, or find them finished.
 
@@ -80,6 +81,7 @@ def run_stages(
         assignment: sample_id -> split, for this cell.
         hardware: Accelerator and precision.
         watch: May give the last stage up.
+        names: The first stages of the arm; all when None.
 
     Returns:
         The finished stages, in order.
@@ -89,8 +91,8 @@ def run_stages(
         MedsetuError: Whatever a stage refuses.
     """
     records: list[StageRecord] = []
-    names = recipe.stages_of(cell.arm)
-    for name in names:
+    wanted = recipe.stages_of(cell.arm) if names is None else names
+    for name in wanted:
         records.append(
             run_stage(
                 recipe,
@@ -100,7 +102,7 @@ def run_stages(
                 seed=cell.training_seed if recipe.stages[name].side == LOCAL else cell.seed,
                 previous=records[-1] if records else None,
                 hardware=hardware,
-                watch=watch if name == names[-1] else None,
+                watch=watch if name == wanted[-1] else None,
             )
         )
     return records

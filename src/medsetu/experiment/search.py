@@ -141,7 +141,7 @@ def _folder(recipe: Recipe, cell: Cell, plan: SearchPlan, knobs: tuple[Knob, ...
         "stages": {name: raw["stages"][name] for name in recipe.stages_of(cell.arm)},
         "data": {name: value for name, value in raw["data"].items() if name not in DATA_SPEED},
         "backbone": raw["backbone"],
-        "trainer": [raw["trainer"][name] for name in ("deterministic", "limit_batches", "compile", "extra")],
+        "trainer": [raw["trainer"][name] for name in ("deterministic", "limit_batches", "compile", "auto_batch", "extra")],
         "hardware": asdict(hardware),
         "knobs": [asdict(knob) for knob in knobs],
         "search": {name: value for name, value in asdict(plan).items() if name not in ("space", "trials", "resamples")},

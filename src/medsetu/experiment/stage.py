@@ -91,7 +91,13 @@ def stage_parts(
         "seed": seed,
         "previous": None if previous is None else previous.key,
         "hardware": asdict(hardware),
-        "trainer": [trainer.deterministic, trainer.limit_batches, trainer.compile, dict(trainer.extra)],
+        "trainer": [
+            trainer.deterministic,
+            trainer.limit_batches,
+            trainer.compile,
+            dict(trainer.extra),
+            *["auto_batch"] * trainer.auto_batch,
+        ],
     }
 
 

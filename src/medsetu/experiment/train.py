@@ -9,6 +9,8 @@ from medsetu.experiment.design import cells_of
 from medsetu.experiment.journal import journal
 from medsetu.experiment.outcome import show, write_outcome
 from medsetu.experiment.prepare import prepare_recipe
+from medsetu.experiment.rate import find_rate
+from medsetu.experiment.rate import show as show_rate
 from medsetu.experiment.seal import require_sound
 from medsetu.experiment.study import run_cells
 from medsetu.recipe.check import check_recipe
@@ -16,7 +18,7 @@ from medsetu.recipe.recipe import build_recipe
 
 
 def main(config: Mapping[str, Any]) -> None:
-    """Train one arm with one seed; on a cross-fitted side every fold, unless one is named.
+    """Train one arm with one seed; on a cross-fitted side every fold, unless one is named. Or look for a learning rate of a stage.
 
     Args:
         config: Resolved configuration of ``configs/train.yaml``.
@@ -33,4 +35,7 @@ def main(config: Mapping[str, Any]) -> None:
         prepared = prepare_recipe(recipe)
         require_sound(recipe, prepared)
         cells = cells_of(recipe, prepared, arms=[arm], seeds=[seed], fold=None if fold is None else int(fold))
+        if config["find_rate"] is not None:
+            show_rate(find_rate(recipe, prepared, cells[0], str(config["find_rate"]), folder=folder))
+            return
         show(write_outcome(recipe, prepared, run_cells(recipe, prepared, cells), cards=cards, folder=folder, verb="train"))

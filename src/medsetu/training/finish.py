@@ -17,6 +17,7 @@ from medsetu.backbone.network import Network
 from medsetu.backbone.weights import load_weights, save_weights
 from medsetu.core.errors import ConfigError
 from medsetu.core.run import content_key, sha256_file, write_json
+from medsetu.training.batch import fit_batch, read_batch
 from medsetu.training.candidate import best_first, measure
 from medsetu.training.fit import BEST, StageResult, TrainerOptions, fit_stage
 from medsetu.training.hardware import Hardware
@@ -46,8 +47,8 @@ def complete_stage(
 
     Args:
         network: Network the stage begins with.
-        data: As in ``fit_stage``; also ``plain_train_dataloader`` where the head is solved, and ``reseeded`` where a finish has several
-            members.
+        data: As in ``fit_stage``; also ``batched`` where the batch is to fit the memory, ``plain_train_dataloader`` where the head is
+            solved, and ``reseeded`` where a finish has several members.
         plan: The stage.
         folder: Where weights and resume points go.
         seed: Seed of the run.
@@ -62,6 +63,19 @@ def complete_stage(
         ConfigError: What is done once would be done by several processes.
         DataError: The monitored value is not a number.
     """
+    if options.auto_batch and not isinstance(plan.tuning, Frozen):
+        fitted = fit_batch(network, data, plan=plan, folder=folder, seed=seed, hardware=hardware, options=options)
+        result = complete_stage(
+            network,
+            data.batched(fitted.batch_size),
+            plan=fitted,
+            folder=folder,
+            seed=seed,
+            hardware=hardware,
+            options=replace(options, auto_batch=False),
+            listeners=listeners,
+        )
+        return replace(result, details={**result.details, "batch": read_batch(folder)})
     if isinstance(plan.tuning, Frozen):
         _require_one_process(hardware)
         return solve_stage(network, data, plan=plan, strategy=plan.tuning, folder=folder, hardware=hardware, listeners=listeners)

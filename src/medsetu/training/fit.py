@@ -22,17 +22,14 @@ from torch import Tensor
 
 from medsetu.backbone.network import Network
 from medsetu.core.errors import ConfigError
-from medsetu.training.auxiliary import auxiliary_heads
 from medsetu.training.average import ExponentialAverage, StochasticWeightAveraging, first_averaged
 from medsetu.training.checkpointing import checkpoint_blocks
 from medsetu.training.hardware import Hardware, forget_peak, peak_memory, process_rank
-from medsetu.training.loss import prevalence_weight
-from medsetu.training.module import StageModule
+from medsetu.training.module import StageModule, stage_module
 from medsetu.training.plan import StagePlan
 from medsetu.training.resume import AtomicCheckpointIO, RandomState, ResumePoint, latest_checkpoint
 from medsetu.training.selection import Selection
 from medsetu.training.stop import Signals, StoppedError
-from medsetu.tuning.distil import Teacher
 
 BEST = "best.safetensors"
 _ADVICE = (  # what Lightning says of a correct run
@@ -112,6 +109,8 @@ class TrainerOptions:
         progress: Show progress bars when the output is a terminal.
         compile: Compile the network with ``torch.compile``.
         checkpoint_gradients: Compute the activations of each block again in the backward pass: less memory, more time, the same weights.
+        auto_batch: Find the largest batch that fits into the memory of the GPU, and sum the gradients of as many as make up
+            ``batch_size * accumulate`` images; see ``fit_batch``.
         extra: Further arguments of ``pytorch_lightning.Trainer``, passed through.
     """
 
@@ -124,6 +123,7 @@ class TrainerOptions:
     progress: bool = True
     compile: bool = False
     checkpoint_gradients: bool = False
+    auto_batch: bool = False
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -163,17 +163,9 @@ def fit_stage(
     callbacks = [one for one in listeners if isinstance(one, pl.Callback)]
     folder.mkdir(parents=True, exist_ok=True)
     pl.seed_everything(seed, workers=False, verbose=False)
-    teacher = None if plan.distil is None else Teacher(network, known=network.trained, findings=plan.findings)
-    network.mark_trained(plan.findings)
     batches = len(data.train_dataloader())
     steps = plan.epochs * math.ceil(min(batches, options.limit_batches or batches) / plan.accumulate)
-    weight = prevalence_weight(data.train_labels, limit=plan.prevalence_limit)
-    other = None if plan.alignment is None else data.unlabelled
-    view, groups = None if plan.pretext is None else data.view, _groups(plan, data, hardware)
-    module = StageModule(network, plan=plan, positive_weight=weight, steps=steps, seed=seed, other=other, view=view, groups=groups)
-    module.teacher = teacher
-    if plan.auxiliary:
-        module.auxiliary = auxiliary_heads(network.head.in_features, classes=data.auxiliary, weights=plan.auxiliary, seed=seed)
+    module = stage_module(network, data, plan=plan, steps=steps, seed=seed, hardware=hardware)
     trained, total = _sizes(network)
     if options.checkpoint_gradients:
         checkpoint_blocks(network)
@@ -214,21 +206,6 @@ def fit_stage(
         parameters_total=total,
         peak_memory_bytes=peak_memory(hardware),
     )
-
-
-def _groups(plan: StagePlan, data: StageData, hardware: Hardware) -> int:
-    """Count the groups of a loss over groups.
-
-    Raises:
-        ConfigError: Several processes train, each of which would weigh the groups by its own films.
-    """
-    if plan.loss.groups and hardware.devices > 1:
-        raise ConfigError(
-            what=f"A loss over groups cannot be trained on {hardware.devices} devices",
-            where="stages.*.loss",
-            remedy="Set trainer.devices=1",
-        )
-    return data.groups if plan.loss.groups == "site" else 1
 
 
 def _sizes(network: Network) -> tuple[int, int]:

@@ -12,8 +12,10 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from medsetu.backbone.network import Network
 from medsetu.core.errors import ConfigError, DataError
-from medsetu.training.auxiliary import AuxiliaryHeads
+from medsetu.training.auxiliary import AuxiliaryHeads, auxiliary_heads
 from medsetu.training.average import first_averaged
+from medsetu.training.hardware import Hardware
+from medsetu.training.loss import prevalence_weight
 from medsetu.training.plan import StagePlan
 from medsetu.training.schedule import phased_cosine
 from medsetu.tuning.distil import Teacher
@@ -210,6 +212,56 @@ class StageModule(pl.LightningModule):
         phases = [(self.steps * phase.epochs // self.plan.epochs, phase.rate) for phase in self.plan.tuning.phases(self.plan.epochs)]
         schedule = LambdaLR(optimizer, lambda step: phased_cosine(min(step, last), phases=phases, warmup=self.plan.warmup))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def stage_module(
+    network: Network,
+    data: Any,  # noqa: ANN401 - as in fit_stage
+    *,
+    plan: StagePlan,
+    steps: int,
+    seed: int,
+    hardware: Hardware,
+) -> StageModule:
+    """Put the module of a stage together from its network and its data.
+
+    Args:
+        network: Changed in place.
+        data: As in ``fit_stage``.
+        plan: The stage.
+        steps: Optimizer steps of the whole stage.
+        seed: Seed of the run.
+        hardware: Where it will run.
+
+    Returns:
+        The module, with its teacher where the plan has one.
+
+    Raises:
+        ConfigError: Several processes train a loss over groups, each of which would weigh the groups by its own films; or the starting
+            network has nothing to teach.
+    """
+    if plan.loss.groups and hardware.devices > 1:
+        raise ConfigError(
+            what=f"A loss over groups cannot be trained on {hardware.devices} devices",
+            where="stages.*.loss",
+            remedy="Set trainer.devices=1",
+        )
+    teacher = None if plan.distil is None else Teacher(network, known=network.trained, findings=plan.findings)
+    network.mark_trained(plan.findings)
+    module = StageModule(
+        network,
+        plan=plan,
+        positive_weight=prevalence_weight(data.train_labels, limit=plan.prevalence_limit),
+        steps=steps,
+        seed=seed,
+        other=None if plan.alignment is None else data.unlabelled,
+        view=None if plan.pretext is None else data.view,
+        groups=data.groups if plan.loss.groups == "site" else 1,
+    )
+    module.teacher = teacher
+    if plan.auxiliary:
+        module.auxiliary = auxiliary_heads(network.head.in_features, classes=data.auxiliary, weights=plan.auxiliary, seed=seed)
+    return module
 
 
 def _channels_last(image: Tensor) -> Tensor:

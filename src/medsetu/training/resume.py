@@ -61,7 +61,7 @@ class RandomState(pl.Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """All states as tensors, integers and tuples, by process; every process calls it when a checkpoint is written."""
-        own = _random_state()
+        own = random_state()
         every = [own]
         if distributed.is_available() and distributed.is_initialized():
             every = [own] * distributed.get_world_size()
@@ -78,13 +78,14 @@ class RandomState(pl.Callback):
             return
         self._begun = True
         if self._pending is not None:
-            _restore(self._pending[trainer.global_rank])
+            restore_random(self._pending[trainer.global_rank])
         elif trainer.global_rank > 0:
             seeds = np.random.SeedSequence([torch.initial_seed(), trainer.global_rank]).generate_state(1)
             pl.seed_everything(int(seeds[0]), workers=False, verbose=False)
 
 
-def _random_state() -> dict[str, Any]:
+def random_state() -> dict[str, Any]:
+    """State of every generator of this process: torch, CUDA, numpy, Python."""
     kind, keys, position, has_gauss, cached = np.random.get_state()  # noqa: NPY002 - libraries still use it
     return {
         "torch": torch.get_rng_state(),
@@ -94,7 +95,8 @@ def _random_state() -> dict[str, Any]:
     }
 
 
-def _restore(state: dict[str, Any]) -> None:
+def restore_random(state: dict[str, Any]) -> None:
+    """Set what ``random_state`` has said."""
     torch.set_rng_state(state["torch"])
     if torch.cuda.is_available() and state["cuda"] is not None:
         torch.cuda.set_rng_state(state["cuda"])
