@@ -80,6 +80,7 @@ def stage_parts(
         Plain data by part. The stage is named by the hash of it all; a stage that comes out otherwise can say which part differed.
     """
     raw, trainer = recipe.raw, recipe.trainer
+    options = [trainer.deterministic, trainer.limit_batches, trainer.compile, dict(trainer.extra)]
     return {
         "schema": _SCHEMA,
         "version": __version__,
@@ -91,13 +92,7 @@ def stage_parts(
         "seed": seed,
         "previous": None if previous is None else previous.key,
         "hardware": asdict(hardware),
-        "trainer": [
-            trainer.deterministic,
-            trainer.limit_batches,
-            trainer.compile,
-            dict(trainer.extra),
-            *["auto_batch"] * trainer.auto_batch,
-        ],
+        "trainer": [*options, *["auto_batch"] * trainer.auto_batch],
     }
 
 
@@ -206,13 +201,10 @@ def run_stage(  # one seam between recipe, data and training
         seed: Seed of the run.
         previous: Stage whose weights it starts from; the backbone's own weights when None.
         hardware: Accelerator and precision; with several devices one process is started for each.
-        watch: May give the stage up after an epoch; only where it trains in this process.
+        watch: May give the stage up after an epoch, with a GivenUpError; only where it trains in this process.
 
     Returns:
         The finished stage.
-
-    Raises:
-        GivenUpError: ``watch`` has seen enough; the same call continues the stage.
     """
     stage = put_together(recipe, name, manifest=manifest, assignment=assignment, seed=seed, previous=previous, hardware=hardware)
     with only_one(stage.folder / ".lock"):
