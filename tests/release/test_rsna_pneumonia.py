@@ -3,8 +3,10 @@
 
 import pytest
 
+from fakes import nih_chestxray14
 from fakes.rsna_pneumonia import write
 from medsetu.core.errors import DataError
+from medsetu.release.nih_chestxray14 import NihChestXray14
 from medsetu.release.rsna_pneumonia import RsnaPneumonia
 
 
@@ -24,6 +26,23 @@ def test_test_films_and_films_without_row_are_named(tmp_path):
     first.rename(first.with_name("stranger.dcm"))
     index = RsnaPneumonia(root).index()
     assert sorted(index.excluded["reason"]) == ["image without row", "row without image", "test film, its label is kept back"]
+
+
+def test_the_mapping_gives_patients_that_chestxray14_knows_too(tmp_path):
+    """T12: a patient who is in both releases bears one pseudonym."""
+    index = RsnaPneumonia(write(tmp_path, mapping=True)).index()
+    assert index.samples["patient_id"].nunique() == 9
+    nih = NihChestXray14(nih_chestxray14.write(tmp_path / "nih", patients=5, films=1)).index().samples
+    assert len(set(index.samples["patient_id"]) & set(nih["patient_id"])) == 4  # the first patient of the fake has another name
+    assert not any("No patient ids" in note for note in index.notes)
+
+
+@pytest.mark.parametrize("text", ["{", '{"a": 1}', '[{"img_id": "00000001_000.png"}]'])
+def test_a_damaged_mapping_is_refused(tmp_path, text):
+    root = write(tmp_path, per_class=1, mapping=True)
+    (root / "pneumonia-challenge-dataset-mappings_2018.json").write_text(text)
+    with pytest.raises(DataError, match="mapping cannot be read"):
+        RsnaPneumonia(root).index()
 
 
 @pytest.mark.parametrize(

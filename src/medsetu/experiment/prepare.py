@@ -167,12 +167,14 @@ def _range(counts: "pd.Series[int]") -> str:
 
 
 def _coverage_view(coverage: pd.DataFrame) -> list[Table | Text]:
-    """Show each finding on each side; a side that does not label it has a dash. What one side alone labels cannot be compared."""
+    """Show each finding on each side; a side that does not know it has a dash. What one side alone labels cannot be compared."""
     sides = list(dict.fromkeys(coverage["domain"]))
     view = _table("Coverage of findings", "present of known", *sides)
     alone = []
     for finding, rows in coverage.groupby("finding", sort=False):
         known = rows[rows["known"] > 0]
+        if known.empty:
+            continue
         alone += [str(finding)] if len(known) == 1 and len(sides) > 1 else []
         view.add_row(str(finding), *(f"{row['present']} of {row['known']}" if row["known"] else "-" for _, row in rows.iterrows()))
     if not alone:

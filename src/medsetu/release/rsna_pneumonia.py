@@ -1,18 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """RSNA Pneumonia Detection Challenge 2018 (Shih et al., Radiol Artif Intell 2019;1:e180041): opacities on films of ChestX-ray14."""
 
+import json
+import re
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
 from medsetu.core.errors import DataError
 from medsetu.core.label import NEGATIVE, POSITIVE
+from medsetu.core.sample import pseudonym
 from medsetu.reader.sheet import read_sheet
 from medsetu.release.base import ReleaseIndex, by_stem, finish_index, image_files, join_rows, require_file, require_folder
 
 LABELS, CLASSES = "stage_2_train_labels.csv", "stage_2_detailed_class_info.csv"
+MAPPING = "pneumonia-challenge-dataset-mappings_2018.json"
 TRAIN, TEST = "stage_2_train_images", "stage_2_test_images"
+_ORIGIN = "nih_chestxray14"
+_NIH_FILM = re.compile(r"^(?P<patient>\d{8})_\d{3}\.png$")
 _TARGET = {"1": POSITIVE, "0": NEGATIVE}
 _CLASS = {  # class -> opacity suspicious for pneumonia, anything abnormal
     "Normal": (NEGATIVE, NEGATIVE),
@@ -24,6 +30,9 @@ _CLASS = {  # class -> opacity suspicious for pneumonia, anything abnormal
 @dataclass(frozen=True)
 class RsnaPneumonia:
     """The challenge as downloaded: ``stage_2_train_images/<id>.dcm``, the list of boxes and the list of classes.
+
+    Patients are known where the RSNA's own mapping to ChestX-ray14 (``pneumonia-challenge-dataset-mappings_2018.json``) lies beside them.
+    They then bear the pseudonyms of that release, so that a patient who is in both is found.
 
     Attributes:
         root: Folder that holds them.
@@ -45,10 +54,11 @@ class RsnaPneumonia:
         """Join the lists and the films by name; a film has one row per box in both lists.
 
         Returns:
-            The index, without patients: the column ``patientId`` names the film. Test films have no labels and are listed as excluded.
+            The index; without the mapping it has no patients, for the column ``patientId`` names the film. Test films have no labels and
+            are listed as excluded.
 
         Raises:
-            DataError: A list or the folder is missing, or the lists contradict each other or themselves.
+            DataError: A list or the folder is missing, the lists contradict each other or themselves, or the mapping cannot be read.
         """
         rows = self._rows()
         require_folder(self.root / TRAIN, release=self.name)
@@ -56,13 +66,18 @@ class RsnaPneumonia:
         pairs, excluded = join_rows(rows, files, place=f"{TRAIN}/{{}}.dcm".format)
         excluded += [(path, "test film, its label is kept back") for path in image_files(self.root, below=TEST, suffixes=(".dcm",))]
         table = pd.DataFrame([(path, *values) for path, values in pairs], columns=["path", *self.findings])
+        patients = self._patients()
+        table["patient_id"] = [patients.get(PurePosixPath(path).stem, float("nan")) for path in table["path"]]
         return finish_index(
             table.assign(site="NIH", country="USA", modality="CR", seen="film of nih_chestxray14"),
             release=self.name,
             root=self.root,
             findings=self.findings,
             excluded=excluded,
-            notes=["No patient ids: splits and intervals are by image", "All films are films of NIH ChestX-ray14: use one of the two"],
+            notes=[
+                *([] if patients else ["No patient ids: splits and intervals are by image"]),
+                "All films are films of NIH ChestX-ray14: use one of the two",
+            ],
         )
 
     def _rows(self) -> dict[str, tuple[float, float]]:
@@ -85,3 +100,15 @@ class RsnaPneumonia:
                     remedy="Use both lists as published",
                 )
         return found
+
+    def _patients(self) -> dict[str, str]:
+        path = self.root / MAPPING
+        if not path.is_file():
+            return {}
+        try:
+            films = {str(entry["subset_img_id"]): _NIH_FILM.fullmatch(str(entry["img_id"])) for entry in json.loads(path.read_bytes())}
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise DataError(
+                what=f"The mapping cannot be read ({type(error).__name__})", where=str(path), remedy="Use it as published, or remove it"
+            ) from error
+        return {film: pseudonym(_ORIGIN, str(int(match["patient"]))) for film, match in films.items() if match}
