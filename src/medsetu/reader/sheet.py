@@ -5,6 +5,7 @@ import ast
 import csv
 import gzip
 import io
+import itertools
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -42,18 +43,10 @@ def read_sheet(path: Path, *, columns: Sequence[str], optional: Sequence[str] = 
         DataError: The sheet cannot be read, a column is missing (the nearest one is named), or a row has more fields than the header, or
             fewer in a text.
     """
-    table = read_cells(path, separator=separator)
-    header, rows = _split(table, columns=columns, path=path)
-    at = {name: header.index(name) for name in (*columns, *optional) if name in header}
-    ragged = sum(len(row) != len(header) for row in rows)
-    if ragged:
-        raise DataError(
-            what=f"{ragged} rows have another number of fields than the header",
-            where=str(path),
-            remedy="Use the sheet as published: a comma inside a field stands in quotes",
-        )
-    absent = dict.fromkeys(optional, "")
-    return [absent | {name: row[place] for name, place in at.items()} for row in rows]
+    try:
+        return _named(_rows(path, separator), columns=columns, optional=optional, path=path)
+    except _BROKEN as error:
+        raise _unreadable(path, error) from error
 
 
 def keyed(rows: Iterable[_Row], key: Callable[[_Row], str], *, path: Path) -> dict[str, _Row]:
@@ -115,13 +108,22 @@ def read_cells(path: Path, *, separator: str = ",") -> list[list[str]]:
         DataError: The sheet cannot be read.
     """
     try:
-        book = path.suffix.lower() in (".xlsx", ".xlsm")
-        rows = [[cell.strip() for cell in row] for row in (_of_book(path) if book else _of_text(path, separator))]
+        rows = [[cell.strip() for cell in row] for row in _rows(path, separator)]
     except _BROKEN as error:
-        raise DataError(
-            what=f"The sheet cannot be read ({type(error).__name__})", where=str(path), remedy="Download it again, or save it as UTF-8 CSV"
-        ) from error
+        raise _unreadable(path, error) from error
     return [row for row in rows if any(row)]
+
+
+def _rows(path: Path, separator: str) -> Iterator[list[str]]:
+    """Cells as they stand, row by row; rows without any are left out."""
+    book = path.suffix.lower() in (".xlsx", ".xlsm")
+    yield from (row for row in (_of_book(path) if book else _of_text(path, separator)) if any(row))
+
+
+def _unreadable(path: Path, error: Exception) -> DataError:
+    return DataError(
+        what=f"The sheet cannot be read ({type(error).__name__})", where=str(path), remedy="Download it again, or save it as UTF-8 CSV"
+    )
 
 
 def _of_book(path: Path) -> list[list[str]]:
@@ -164,23 +166,34 @@ def decode(data: bytes) -> str:
         return data.decode("latin-1")
 
 
-def _split(table: Sequence[list[str]], *, columns: Sequence[str], path: Path) -> tuple[list[str], list[list[str]]]:
-    """Find the header, and cut columns without a name from the right end of header and rows alike."""
-    head = table[:PREAMBLE]
+def _named(rows: Iterator[list[str]], *, columns: Sequence[str], optional: Sequence[str], path: Path) -> list[dict[str, str]]:
+    """Keep the named cells of each row below the header, so that a large sheet is never in memory as a whole."""
+    head = [[cell.strip() for cell in row] for row in itertools.islice(rows, PREAMBLE)]
     place = next((number for number, row in enumerate(head) if set(columns) <= set(row)), None)
     if place is None:
         likeliest = max(head, key=lambda row: len(set(columns) & set(row)), default=[])
         raise _missing(next(name for name in columns if name not in likeliest), likeliest, path)
-    header = table[place]
+    header = head[place]
     full = width = len(header)
     while not header[width - 1]:
-        width -= 1
-    return header[:width], [_cut(row, full=full, width=width) for row in table[place + 1 :]]
-
-
-def _cut(row: list[str], *, full: int, width: int) -> list[str]:
-    """Leave a row that overflows the header as it is, so that it is counted."""
-    return row if any(row[full:]) else row[:width]
+        width -= 1  # columns without a name stand at the end
+    at = {name: header.index(name) for name in (*columns, *optional) if name in header}
+    absent = dict.fromkeys([name for name in optional if name not in header], "")
+    found, ragged = [], 0
+    for row in itertools.chain(head[place + 1 :], rows):
+        if len(row) < width or (len(row) > full and any(row[full:])):
+            ragged += bool("".join(row).strip())
+            continue
+        cells: dict[str, str] = {name: row[number].strip() for name, number in at.items()}
+        if any(cells.values()) or "".join(row).strip():
+            found.append(cells | absent if absent else cells)
+    if ragged:
+        raise DataError(
+            what=f"{ragged} rows have another number of fields than the header",
+            where=str(path),
+            remedy="Use the sheet as published: a comma inside a field stands in quotes",
+        )
+    return found
 
 
 def _missing(name: str, header: Iterable[str], path: Path) -> DataError:
