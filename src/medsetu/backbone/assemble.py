@@ -58,6 +58,7 @@ def assemble(
     seed: int,
     rows: Callable[[State], Rows] | None = None,
     module_classes: Sequence[str] = (),
+    entry: str = "",
 ) -> Network:
     """Build a network: locate and verify the weights, build the trunk, load it strictly, set the head by name.
 
@@ -67,6 +68,7 @@ def assemble(
         seed: Of everything that is not loaded; no global generator is touched.
         rows: Takes the rows of a published head that are findings out of its state; None where its classes are no findings.
         module_classes: Names of the classes in a published file that holds a whole module instead of its state.
+        entry: Key of the wanted set of tensors in a published file that holds several.
 
     Returns:
         The network in training mode, on the CPU, every parameter trainable.
@@ -79,7 +81,7 @@ def assemble(
     with seeded(seed):
         if source.weights is None:
             return _untaught(source, findings, seed=seed)
-        stored, origin, card = _obtain(source, source.weights, module_classes)
+        stored, origin, card = _obtain(source, source.weights, module_classes, entry)
         published_rows = rows(stored.state) if rows and not stored.note else {}
         network = _taught(source, stored, origin, findings, seed=seed, published_rows=published_rows)
     if card is not None:
@@ -95,15 +97,15 @@ def _untaught(source: Source, findings: Sequence[str], *, seed: int) -> Network:
     return _network(trunk, findings, seed=seed, spec=spec, native=spec, weights=SCRATCH)
 
 
-def _obtain(source: Source, weights: str, module_classes: Sequence[str]) -> tuple[Stored, WeightSpec, WeightCard | None]:
+def _obtain(source: Source, weights: str, module_classes: Sequence[str], entry: str) -> tuple[Stored, WeightSpec, WeightCard | None]:
     if is_local(weights):
         located = locate(weights, sha256=source.sha256)
-        stored = read_stored(located.path, sha256=located.sha256, module_classes=module_classes)
+        stored = read_stored(located.path, sha256=located.sha256, module_classes=module_classes, entry=entry)
         card = read_sidecar(located.path)
         return stored, _local_origin(stored, weights, card), card
     published = source.published()
     located = fetch(published, sha256=source.sha256)
-    stored = read_stored(located.path, sha256=located.sha256, module_classes=module_classes)
+    stored = read_stored(located.path, sha256=located.sha256, module_classes=module_classes, entry=entry)
     return (
         stored,
         WeightSpec(published.place or weights, located.revision, stored.sha256, published.licence, published.trained_on),

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A backbone that is described by its card alone: weights their authors publish for an architecture of timm, under other names."""
+"""A backbone that is described by its card alone: weights their authors publish for an architecture of timm or MONAI, under other names."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from functools import cached_property
 
 from torch import nn
@@ -13,7 +14,7 @@ from medsetu.backbone.network import Network
 from medsetu.backbone.spec import InputSpec
 from medsetu.backbone.stored import State
 from medsetu.backbone.terms import card_of
-from medsetu.backbone.zoo import TimmBackbone
+from medsetu.backbone.zoo import MonaiBackbone, TimmBackbone
 from medsetu.catalog.weights import WeightCard, load_weight_card
 from medsetu.core.errors import ConfigError
 
@@ -59,7 +60,7 @@ class PublishedBackbone:
 
     def build(self, findings: Sequence[str], *, seed: int) -> Network:
         """Build the network; see ``medsetu.backbone.assemble.assemble``."""
-        return assemble(self, findings, seed=seed)
+        return assemble(self, findings, seed=seed, entry=self._described.entry)
 
     def card(self) -> WeightCard | None:
         """Describe the weights and their terms; see ``medsetu.backbone.terms.card_of``."""
@@ -76,10 +77,15 @@ class PublishedBackbone:
         return of_card(self._described, revision=self.revision)
 
     def trunk(self, *, channels: int, state: State | None) -> nn.Module:
-        """Build the architecture of timm; names of the file are brought to timm's by the card, then by timm's own filter."""
+        """Build the architecture of timm or MONAI; names of the file are brought to those of the library by card and library."""
         card = self._described
-        source = TimmBackbone(card.architecture, channels=channels, size=self.size or self.taught().size[0])
-        return source.trunk(channels=channels, state=None if state is None else _belonging(state, card))
+        size, belonging = self.size or self.taught().size[0], None if state is None else _belonging(state, card)
+        source = (
+            MonaiBackbone(card.architecture, channels=channels, size=size)
+            if card.family == "monai"
+            else TimmBackbone(card.architecture, channels=channels, size=size, options=card.options or {})
+        )
+        return source.trunk(channels=channels, state=belonging)
 
     @cached_property
     def _described(self) -> WeightCard:
@@ -93,5 +99,5 @@ def _belonging(state: State, card: WeightCard) -> State:
     return {
         name.removeprefix(card.prefix): tensor
         for name, tensor in state.items()
-        if name.startswith(card.prefix) and name not in card.leave_out
+        if name.startswith(card.prefix) and not any(fnmatchcase(name.removeprefix(card.prefix), left) for left in card.leave_out)
     }

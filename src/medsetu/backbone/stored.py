@@ -21,7 +21,7 @@ from medsetu.core.errors import DataError, WeightError
 from medsetu.core.run import sha256_bytes, verify_sidecar
 
 PICKLED = (".pt", ".pth", ".bin", ".ckpt", ".tar")
-_WRAPPERS = ("state_dict", "model_state_dict", "model")
+_WRAPPERS = ("state_dict", "model_state_dict", "model", "module")
 _PREFIXES = ("module.", "_orig_mod.")  # DistributedDataParallel and torch.compile
 
 _UNREADABLE = (
@@ -54,7 +54,7 @@ class Stored:
     note: dict[str, Any] = field(default_factory=dict)
 
 
-def read_stored(path: Path, *, sha256: str | None = None, module_classes: Sequence[str] = ()) -> Stored:
+def read_stored(path: Path, *, sha256: str | None = None, module_classes: Sequence[str] = (), entry: str = "") -> Stored:
     """Read a weights file: .safetensors, or .pt, .pth, .bin, .ckpt with ``weights_only=True``.
 
     The bytes are read once, compared with ``sha256``, with the ``.sha256`` file beside them and, in files of medsetu, with the digest in
@@ -64,6 +64,7 @@ def read_stored(path: Path, *, sha256: str | None = None, module_classes: Sequen
         path: The file.
         sha256: Expected digest, or its first digits (at least 8); None when the caller knows none.
         module_classes: Names of the classes in an old file that holds a whole module; it is read without building any of them.
+        entry: Key of the wanted set of tensors in a training checkpoint that holds several, such as ``teacher``; else the usual ones.
 
     Returns:
         Tensors on the CPU, the digest and medsetu's note.
@@ -93,7 +94,7 @@ def read_stored(path: Path, *, sha256: str | None = None, module_classes: Sequen
         )
     if path.suffix == ".safetensors":
         return _read_safetensors(data, path, digest)
-    return Stored(state=_tensors(_unpickle(data, path, module_classes), path), sha256=digest)
+    return Stored(state=_tensors(_unpickle(data, path, module_classes), path, entry), sha256=digest)
 
 
 def state_digest(state: Mapping[str, Tensor], note: Mapping[str, Any]) -> str:
@@ -154,8 +155,14 @@ def _damaged(path: Path, error: Exception) -> WeightError:
     )
 
 
-def _tensors(content: object, path: Path) -> State:
-    """Unwrap the usual training checkpoints down to tensors by name."""
+def _tensors(content: object, path: Path, entry: str) -> State:
+    """Unwrap the usual training checkpoints down to tensors by name; a wanted entry is never replaced by another one."""
+    if entry and isinstance(content, Mapping) and isinstance(content.get(entry), Mapping):
+        content = content[entry]
+    elif entry and isinstance(content, Mapping) and any(isinstance(content.get(key), Mapping) for key in _WRAPPERS):
+        raise WeightError(
+            what=f"The file holds no tensors under '{entry}'", where=str(path), remedy="Give the checkpoint that its authors published"
+        )
     for key in _WRAPPERS:
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]

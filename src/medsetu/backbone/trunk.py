@@ -12,6 +12,7 @@ from medsetu.backbone.weights import load_state
 from medsetu.core.errors import ConfigError
 
 CLASSIFIERS = ("fc", "_fc", "classifier", "head", "heads", "class_layers")  # as torchvision, MONAI and torchxrayvision name them
+_NESTED_BLOCK = re.compile(r"^_blocks\.\d+\.(\d+\.)")  # MONAI's EfficientNet groups the blocks that the original numbers through
 _DENSE_LAYER = re.compile(r"^(.*denselayer\d+)\.(norm|relu|conv)\.?([12]\..*)$")
 
 
@@ -94,7 +95,8 @@ def load_beheaded(model: nn.Module, state: State | None, *, where: str) -> nn.Mo
     if state is None:
         return model
     own = model.state_dict()
-    named = {name if name in own else _modern(name, own): tensor for name, tensor in state.items()}
+    flat = {_NESTED_BLOCK.sub(r"_blocks.\1", name): name for name in own}
+    named = {name if name in own else flat.get(name) or _modern(name, own): tensor for name, tensor in state.items()}
     outside = (f"{head}.", "classifier.")  # the second: torchvision's DenseNet read by MONAI's
     load_state(model, {name: tensor for name, tensor in named.items() if name in own or not name.startswith(outside)}, where=where)
     return model

@@ -2,8 +2,8 @@
 """Sources of architectures: timm, torchvision and MONAI, each a small frozen object with ``build``."""
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from torch import nn
@@ -39,6 +39,7 @@ class TimmBackbone:
         revision: Commit, branch or tag on the hub.
         channels: Channels of the images; grey ones (1) also meet weights taught on colour, without loss.
         size: Height and width, pixels; None for the size the weights were taught on.
+        options: Further arguments that timm builds the architecture with.
     """
 
     name: str
@@ -47,6 +48,7 @@ class TimmBackbone:
     revision: str | None = None
     channels: int = 1
     size: int | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     def build(self, findings: Sequence[str], *, seed: int) -> Network:
         """Build the network; see ``medsetu.backbone.assemble.assemble``."""
@@ -107,7 +109,7 @@ class TimmBackbone:
 
         if self._facts().fixed_input_size and self.size:
             more["img_size"] = self.size
-        return timm.create_model(self._tagged(), num_classes=classes, in_chans=channels, **more)
+        return timm.create_model(self._tagged(), num_classes=classes, in_chans=channels, **{**self.options, **more})
 
     def _facts(self) -> "PretrainedCfg":
         import timm

@@ -16,6 +16,7 @@ from medsetu.core.errors import ConfigError
 from medsetu.core.run import atomic_write
 
 MIRROR = "MEDSETU_WEIGHTS"  # environment variable: folder of weights that were fetched elsewhere, and of own cards
+FAMILIES = ("timm", "monai")
 LIBRARIES = ("timm", "torchvision", "torchxrayvision", "project", "medsetu")
 SIDECAR = ".card.yaml"  # instead of .safetensors
 _TUPLES = ("trained_on", "leave_out", "unverified", "traps")
@@ -23,6 +24,7 @@ _NUMBERS = ("size", "mean", "std")
 _LICENCES = ("code_licence", "weights_licence")
 _UNITS: dict[str, tuple[str, ...]] = {
     "library": LIBRARIES,
+    "family": FAMILIES,
     "research_use": PERMISSIONS,
     "commercial_use": PERMISSIONS,
     "weights_release": PERMISSIONS,
@@ -40,7 +42,7 @@ class WeightCard:
         library: Who names the weights: timm, torchvision, torchxrayvision, project (its authors), or medsetu (made here).
         weights: Their name there, such as ``resnet18.a1_in1k``.
         backbone: Option of ``backbone=`` that loads them; None where medsetu has no loader, and the card is for information.
-        architecture: What they are; a name of timm where ``library`` is project and ``backbone`` is set.
+        architecture: What they are; a name of ``family`` where ``library`` is project and ``backbone`` is set.
         parameters: Numbers in the trunk, as counted by building it; None where that was not done.
         size: Height and width, or depth, height and width, pixels or voxels.
         channels: 1 (grey) or 3.
@@ -67,7 +69,10 @@ class WeightCard:
         unverified: Fields that are second-hand even on a verified card.
         traps: What goes wrong with them.
         prefix: Names in the file that begin so belong to the trunk, and lose it; empty: all names belong.
-        leave_out: Names in the file that no trunk has, without the prefix.
+        leave_out: Names in the file that no trunk has, without the prefix; ``*`` stands for anything.
+        entry: Key of the file under which the tensors lie, where it holds several sets of them; empty where it holds one.
+        family: Library that builds the architecture, where ``library`` is project: timm or monai.
+        options: Arguments with which the architecture is built, beside its name; None where there are none.
         fingerprint: What the trunk answers to the probe batch, see ``medsetu.backbone.fingerprint``; None where it was never measured.
     """
 
@@ -104,6 +109,9 @@ class WeightCard:
     traps: tuple[str, ...] = ()
     prefix: str = ""
     leave_out: tuple[str, ...] = ()
+    entry: str = ""
+    family: str = "timm"
+    options: Mapping[str, Any] | None = None
     fingerprint: Mapping[str, Any] | None = None
 
 
@@ -256,7 +264,7 @@ def _value(key: str, value: Any, path: Path) -> Any:  # noqa: ANN401 - a YAML va
         return None
     if key in _NUMBERS:
         return tuple(int(item) if key == "size" else float(item) for item in value)
-    wanted: dict[str, type] = {"checked_on": date, "fingerprint": Mapping, "parameters": int, "channels": int}
+    wanted: dict[str, type] = {"checked_on": date, "fingerprint": Mapping, "options": Mapping, "parameters": int, "channels": int}
     if not isinstance(value, wanted.get(key, str)):
         raise wrong(path, what=f"The value of '{key}' has the wrong type")
     if key in _LICENCES and not SPDX.match(str(value)):
