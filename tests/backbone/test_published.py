@@ -100,7 +100,7 @@ def test_a_missing_file_says_where_to_lay_it(own, tmp_path):
         PublishedBackbone("chexzero", weights="pretrained").build(FINDINGS, seed=0)
 
 
-@pytest.mark.parametrize("name", ["medicalnet_resnet18", "resnet18_timm"])
+@pytest.mark.parametrize("name", ["densenet121_xrv", "resnet18_timm"])
 def test_weights_without_a_loader_are_refused(name):
     with pytest.raises(ConfigError, match="No loader of medsetu"):
         PublishedBackbone(name)

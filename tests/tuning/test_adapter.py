@@ -29,6 +29,7 @@ FAMILIES = {  # how many units, the first and the last one
     "torchvision mobilenet": (TorchvisionBackbone("mobilenet_v2", size=32), 17, "features.1", "features.17"),
     "monai resnet": (MonaiBackbone("resnet18", size=32), 8, "layer1.0", "layer4.1"),
     "monai densenet": (MonaiBackbone("densenet121", size=32), 58, "features.denseblock1.denselayer1", None),
+    "monai volumes": (MonaiBackbone("resnet10", dimensions=3, size=16), 4, "layer1", "layer4"),
     "xrv densenet": (XrvBackbone("densenet121", size=32), 58, "features.denseblock1.denselayer1", None),
 }
 

@@ -10,6 +10,7 @@ from torch import nn
 
 from medsetu.backbone.assemble import assemble
 from medsetu.backbone.fetch import PRETRAINED, Published, is_untagged, of_card
+from medsetu.backbone.medicalnet import medicalnet_trunk
 from medsetu.backbone.network import Network
 from medsetu.backbone.spec import InputSpec
 from medsetu.backbone.stored import State
@@ -70,16 +71,18 @@ class PublishedBackbone:
         """Describe what the card says the weights were taught on."""
         card = self._described
         size, channels = card.size or (), card.channels or 3
-        return InputSpec((size[0], size[1]), channels, card.mean or (), card.std or ())
+        return InputSpec(tuple(size), channels, card.mean or (), card.std or ())
 
     def published(self) -> Published:
         """Say where the card says the weights lie."""
         return of_card(self._described, revision=self.revision)
 
     def trunk(self, *, channels: int, state: State | None) -> nn.Module:
-        """Build the architecture of timm or MONAI; names of the file are brought to those of the library by card and library."""
+        """Build the architecture of timm, MONAI or MedicalNet; names of the file are brought to its own by the card."""
         card = self._described
         size, belonging = self.size or self.taught().size[0], None if state is None else _belonging(state, card)
+        if card.family == "medicalnet":
+            return medicalnet_trunk(card.architecture, channels=channels, state=belonging)
         source = (
             MonaiBackbone(card.architecture, channels=channels, size=size)
             if card.family == "monai"

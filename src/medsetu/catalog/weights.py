@@ -16,7 +16,7 @@ from medsetu.core.errors import ConfigError
 from medsetu.core.run import atomic_write
 
 MIRROR = "MEDSETU_WEIGHTS"  # environment variable: folder of weights that were fetched elsewhere, and of own cards
-FAMILIES = ("timm", "monai")
+FAMILIES = ("timm", "monai", "medicalnet")
 LIBRARIES = ("timm", "torchvision", "torchxrayvision", "project", "medsetu")
 SIDECAR = ".card.yaml"  # instead of .safetensors
 _TUPLES = ("trained_on", "leave_out", "unverified", "traps")
@@ -71,7 +71,7 @@ class WeightCard:
         prefix: Names in the file that begin so belong to the trunk, and lose it; empty: all names belong.
         leave_out: Names in the file that no trunk has, without the prefix; ``*`` stands for anything.
         entry: Key of the file under which the tensors lie, where it holds several sets of them; empty where it holds one.
-        family: Library that builds the architecture, where ``library`` is project: timm or monai.
+        family: What builds the architecture, where ``library`` is project: timm, monai or medicalnet.
         options: Arguments with which the architecture is built, beside its name; None where there are none.
         fingerprint: What the trunk answers to the probe batch, see ``medsetu.backbone.fingerprint``; None where it was never measured.
     """
