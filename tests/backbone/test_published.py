@@ -137,7 +137,8 @@ EVA = {"patch_size": 16, "ref_feat_shape": [4, 4], "embed_dim": 48, "depth": 2, 
 def test_eva_x_is_read_as_its_authors_write_it(own, tmp_path, wrapper):
     """A checkpoint of masked images: packed MLPs, a norm before pooling, fixed rotary tables, a mask token and a head of codes."""
     own("eva_x_small", architecture="eva02_small_patch14_224", size=(64, 64), filename="tiny.pt", options=EVA)
-    model = shaken(timm.create_model("eva02_small_patch14_224", img_size=64, num_classes=0, **EVA))
+    with seeded(3):
+        model = shaken(timm.create_model("eva02_small_patch14_224", img_size=64, num_classes=0, **EVA))
     theirs = {"mlp.fc1": "mlp.w12", "mlp.fc2": "mlp.w3", "fc_norm": "norm"}
     state = {"mask_token": torch.zeros(1, 1, 48), "lm_head.weight": torch.ones(7, 48), "rope.freqs_cos": torch.ones(16, 16)}
     for key, value in model.state_dict().items():
@@ -150,7 +151,7 @@ def test_eva_x_is_read_as_its_authors_write_it(own, tmp_path, wrapper):
     image = IMAGE[..., :64, :64]
     with torch.no_grad():
         found = network.features(image)
-    torch.testing.assert_close(found, expected(model, load_weight_card("eva_x_small"), network.spec, image), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(found, expected(model, load_weight_card("eva_x_small"), network.spec, image), rtol=1e-3, atol=1e-3)
 
 
 SWIN = {"window_size": 4, "embed_dim": 24, "depths": [1, 1, 2, 1], "num_heads": [1, 2, 3, 6]}
@@ -169,7 +170,8 @@ def ark(model):
 
 def test_the_teacher_of_ark_is_read_with_the_names_of_an_older_timm(own, tmp_path):
     own("ark_plus", size=(64, 64), architecture="swin_tiny_patch4_window7_224", filename="tiny.pth.tar", options=SWIN)
-    teacher = shaken(timm.create_model("swin_tiny_patch4_window7_224", img_size=64, num_classes=0, **SWIN))
+    with seeded(3):
+        teacher = shaken(timm.create_model("swin_tiny_patch4_window7_224", img_size=64, num_classes=0, **SWIN))
     student = {key: torch.zeros_like(value) for key, value in ark(teacher).items()}
     assert "module.layers.0.downsample.reduction.weight" in student
     path = lay(tmp_path, "ark_plus", {"epoch": 50, "lossMIN": 0.5, "state_dict": student, "teacher": ark(teacher)}, "tiny.pth.tar")
@@ -177,7 +179,7 @@ def test_the_teacher_of_ark_is_read_with_the_names_of_an_older_timm(own, tmp_pat
     image = IMAGE[..., :64, :64]
     with torch.no_grad():
         found = network.features(image)
-    torch.testing.assert_close(found, expected(teacher, load_weight_card("ark_plus"), network.spec, image), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(found, expected(teacher, load_weight_card("ark_plus"), network.spec, image), rtol=1e-3, atol=1e-3)
     torch.save({"epoch": 50, "state_dict": student}, path)
     path.with_name(path.name + ".sha256").write_text(hashlib.sha256(path.read_bytes()).hexdigest())
     with pytest.raises(WeightError, match="no tensors under 'teacher'"):
@@ -206,7 +208,7 @@ def test_the_image_tower_of_mammo_clip_is_read_into_monai(own, tmp_path):
     image = IMAGE[..., :64, :48]
     with torch.no_grad():
         found = network.features(image)
-    torch.testing.assert_close(found, expected(model, load_weight_card("mammo_clip_b5"), network.spec, image), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(found, expected(model, load_weight_card("mammo_clip_b5"), network.spec, image), rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize(("name", "layout"), [("eva_x_small", "blocks.0.norm1.weight"), ("mammo_clip_b5", "image_encoder._bn0.weight")])
