@@ -16,6 +16,7 @@ VERBS: dict[str, str] = {
     "catalog": "list, search or show the releases or the weights (kind=weights) we know, and what they may be used for",
     "prepare": "index the releases, check every file, find duplicates, freeze the splits",
     "audit": "find what could identify a patient in a folder of any files, by rule and count, never by value",
+    "deidentify": "copy a folder without what identifies patients, and audit the copy",
     "train": "train one arm of a recipe with one seed",
     "search": "search values of a recipe's keys that validation prefers; no test is opened",
     "study": "train every arm and seed of a recipe and compare them",

@@ -18,7 +18,7 @@ def test_empty_values(value):
     [
         ("Anonymous", "PN"),
         ("REMOVED", "LO"),
-        ("MS-ABCDEFGHIJ234567", "LO"),
+        ("MS-ABCDEFGHIJ234", "LO"),
         ("2.25.12", "UI"),
         ("1.2.840.10008.1.2", "UI"),
         ("19000101", "DA"),
@@ -36,7 +36,7 @@ def test_dummies(value, vr):
     ("value", "vr"),
     [
         ("ZZ^SENTINEL", "PN"),
-        ("MS-ABCDEFGHIJ23456", "LO"),
+        ("MS-ABCDEFGHIJ23", "LO"),
         ("1.2.826.0.1", "UI"),
         ("19450312", "DA"),
         ("101112", "TM"),

@@ -4,7 +4,7 @@ import io
 import pytest
 from PIL import ExifTags, Image
 
-from medsetu.privacy.jpeg import audit_jpeg, exif_count, segments
+from medsetu.privacy.jpeg import audit_jpeg, exif_count, spans
 
 
 def jpeg(**options):
@@ -77,5 +77,5 @@ def test_bytes_behind_the_end():
 
 @pytest.mark.parametrize("data", [b"", b"\xff\xd8", b"\xff\xd8\xff\xfe", b"\xff\xd8\xff\xe1\xff\xff", b"\xff\xd8" + b"\xff" * 50])
 def test_torn_streams_end(data):
-    list(segments(data))
+    list(spans(data))
     audit_jpeg(data)

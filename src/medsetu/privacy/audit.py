@@ -10,15 +10,17 @@ from typing import Final
 
 from medsetu.core.errors import DataError
 from medsetu.core.run import sha256_bytes
+from medsetu.privacy.burned_in import find_text
 from medsetu.privacy.dicom import audit_dicom
 from medsetu.privacy.jpeg import audit_jpeg
 from medsetu.privacy.nifti import audit_nifti, is_nifti
 from medsetu.privacy.path import audit_path
 from medsetu.privacy.plan import AuditPlan
 from medsetu.privacy.raster import audit_pgm, audit_png, audit_tiff
+from medsetu.privacy.redact import count_text
 from medsetu.privacy.sheet import audit_delimited, audit_json, audit_text, audit_workbook
 from medsetu.reader.dicom import is_dicom
-from medsetu.reader.image import MAX_BYTES
+from medsetu.reader.image import MAX_BYTES, read_image
 
 CRASHED: Final = "the decoder crashed on this file"
 _HEAD: Final = 4096  # bytes
@@ -52,6 +54,7 @@ _ON_BYTES: Final[dict[str, Callable[[bytes], Counter[str]]]] = {
     "tiff": audit_tiff,
     "pgm": audit_pgm,
 }
+_PICTURES: Final = ("dicom", *_ON_BYTES)
 _FAULTS: Final = (OSError, ValueError, TypeError, ArithmeticError, LookupError, AttributeError, RuntimeError)
 
 
@@ -126,8 +129,27 @@ def audit_file(job: Job) -> Audited:
         reason = error.what
     except _FAULTS as error:
         reason = f"the file cannot be read ({type(error).__name__})"
+    if job.plan.pixels and kind in _PICTURES and not reason:
+        found += audit_pixels(job.path, kind)
     found += audit_path(job.relative, words=words)
     return Audited(job.ref, kind, dict(sorted(found.items())), reason, job.key, time.monotonic() - begun)
+
+
+def audit_pixels(path: Path, kind: str) -> Counter[str]:
+    """Look for text burned into the pixels of a file.
+
+    Args:
+        path: The file.
+        kind: ``dicom``, of which every frame is looked at, or ``png``, ``jpeg``, ``tiff``, ``pgm``.
+
+    Returns:
+        ``pixels/text`` with the number of lines, or ``pixels/not looked at`` where no reader opens the pixels.
+    """
+    try:
+        lines = count_text(path.read_bytes()) if kind == "dicom" else len(find_text(read_image(path).pixels))
+    except (DataError, *_FAULTS):
+        return Counter({"pixels/not looked at": 1})
+    return +Counter({"pixels/text": lines})
 
 
 def audit_batch(jobs: list[Job]) -> list[Audited]:
@@ -170,6 +192,27 @@ def kind_of(path: Path) -> str:
     return "dicom" if is_dicom(head) else "text" if _is_text(head) else "other"
 
 
+def agreed(found: Counter[str], plan: AuditPlan) -> Counter[str]:
+    """Make of the dates of a table something to know, where dates are agreed upon, in full or shifted.
+
+    Args:
+        found: Rule -> count.
+        plan: What is agreed.
+
+    Returns:
+        The same counts under the rules that hold then.
+
+    Example:
+        >>> agreed(Counter({"sheet/column of dates": 2}), AuditPlan(retain=("modified_dates",)))
+        Counter({'sheet/agreed dates': 2})
+    """
+    if not {"full_dates", "modified_dates"} & set(plan.retain):
+        return found
+    dates = ("sheet/column of dates", "sheet/looks like date", "json/looks like date")
+    moved = sum(found[rule] for rule in dates)
+    return Counter({rule: count for rule, count in found.items() if rule not in dates}) + Counter({"sheet/agreed dates": moved})
+
+
 def _is_text(head: bytes) -> bool:
     return b"\0" not in head and sum(byte < 32 and byte not in b"\t\r\n\f\x1b" for byte in head) == 0
 
@@ -180,7 +223,7 @@ def _look(path: Path, kind: str, plan: AuditPlan) -> tuple[Counter[str], frozens
     if kind == "text":
         return audit_text(path), frozenset()
     if kind in _ON_PATH:
-        return _ON_PATH[kind](path), frozenset()
+        return agreed(_ON_PATH[kind](path), plan), frozenset()
     if path.stat().st_size > MAX_BYTES:
         raise DataError(what="the file is larger than any single image", where="Audited folder", remedy="Split it")
     data = path.read_bytes()

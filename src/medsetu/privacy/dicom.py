@@ -142,7 +142,7 @@ def _verdict(dataset: Dataset, tag: BaseTag, vr: str, value: Any, frame: _Frame)
     if row is None:
         return f"{_BESIDE[vr]} beside the table" if vr in _BESIDE and not is_dummy(value, vr=vr) else ""
     if row.tag == "private":
-        return "" if is_empty(value) or _is_safe(dataset, tag, frame.plan) else "private"
+        return "" if is_empty(value) or is_safe(dataset, tag, frame.plan) else "private"
     if is_dummy(value, vr=vr) or row.basic == REFERENCES:
         return ""
     action = row.action(frame.retained)
@@ -151,8 +151,17 @@ def _verdict(dataset: Dataset, tag: BaseTag, vr: str, value: Any, frame: _Frame)
     return f"{KEPT}/{row.tag}" if action in ("K", "C") else row.tag
 
 
-def _is_safe(dataset: Dataset, tag: BaseTag, plan: AuditPlan) -> bool:
-    """Whether a private element stands on the safe list; the creator of a block counts where the list knows it."""
+def is_safe(dataset: Dataset, tag: BaseTag, plan: AuditPlan) -> bool:
+    """Whether a private element stands on the safe list; the creator of a block counts where the list knows it.
+
+    Args:
+        dataset: The level it stands on.
+        tag: Its tag.
+        plan: Holds the list.
+
+    Returns:
+        True when it may stay.
+    """
     names = {creator for creator, _ in plan.safe_private}
     if not names:
         return False
@@ -219,8 +228,7 @@ def _ages(header: Dataset, *, kept: bool) -> Counter[str]:
 
 def _gate(header: Dataset) -> Counter[str]:
     """Judge by header whether pixels may hold text (PS3.3 C.7.6.1: absent is not NO)."""
-    sop = _text(header, "SOPClassUID") or _text(getattr(header, "file_meta", Dataset()), "MediaStorageSOPClassUID")
-    if sop.startswith(_DOCUMENT):
+    if is_document(header):
         return Counter({"dicom/document": 1})
     declared = _text(header, "BurnedInAnnotation")
     if "PixelData" not in header or declared == "NO":
@@ -228,6 +236,19 @@ def _gate(header: Dataset) -> Counter[str]:
     if declared == "YES":
         return Counter({"dicom/burned-in declared": 1})
     return Counter({"dicom/gate" if is_gated(header) else "dicom/burned-in unknown": 1})
+
+
+def is_document(header: Dataset) -> bool:
+    """Whether a file is a structured report, an encapsulated document or a directory.
+
+    Args:
+        header: Its header.
+
+    Returns:
+        True by its SOP class.
+    """
+    sop = _text(header, "SOPClassUID") or _text(getattr(header, "file_meta", Dataset()), "MediaStorageSOPClassUID")
+    return sop.startswith(_DOCUMENT)
 
 
 def is_gated(header: Dataset) -> bool:

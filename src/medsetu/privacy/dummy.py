@@ -14,7 +14,7 @@ NUMBER: Final = "0"
 UID_ROOT: Final = "2.25."
 """Root of UIDs made from a UUID (PS3.5 B.2): they belong to no organisation."""
 
-PSEUDONYM: Final = re.compile(r"MS-[A-Z2-7]{16}")
+PSEUDONYM: Final = re.compile(r"MS-[A-Z2-7]{13}")
 _NOTHING: Final = frozenset(
     {
         *("anon", "anonym", "anonymous", "anonymized", "anonymised", "deidentified", "de-identified", "removed", "none", "unknown"),

@@ -29,18 +29,18 @@ _TECHNICAL: Final = frozenset(
 """Exif tags of size, colour, resolution, orientation and program: they tell of no person, place or time."""
 
 
-def segments(data: bytes) -> Iterator[tuple[int, bytes]]:
+def spans(data: bytes) -> Iterator[tuple[int, int, int]]:
     """Go through the marker segments of a JPEG stream, up to and beyond its scans.
 
     Args:
         data: Bytes that begin with the start of an image.
 
     Yields:
-        Marker (second byte) and payload; the end of the image comes with everything behind it as payload.
+        Marker (second byte), where it stands, and where its payload ends; the end of the image reaches to the end of the bytes.
 
     Example:
-        >>> list(segments(bytes.fromhex("ffd8fffe00056869 20 ffd9 78".replace(" ", ""))))
-        [(254, b'hi '), (217, b'x')]
+        >>> list(spans(bytes.fromhex("ffd8fffe0005686920ffd978")))
+        [(254, 2, 9), (217, 9, 12)]
     """
     at = 2
     while at + 1 < len(data):
@@ -52,11 +52,11 @@ def segments(data: bytes) -> Iterator[tuple[int, bytes]]:
             at += 1 if marker == 0xFF else 2
             continue
         if marker == _EOI:
-            yield marker, data[at + 2 :]
+            yield marker, at, len(data)
             return
-        size = int.from_bytes(data[at + 2 : at + 4], "big")
-        yield marker, data[at + 4 : at + 2 + size]
-        at += 2 + max(size, 2)
+        end = at + 2 + max(int.from_bytes(data[at + 2 : at + 4], "big"), 2)
+        yield marker, at, min(end, len(data))
+        at = end
 
 
 def audit_jpeg(data: bytes) -> Counter[str]:
@@ -69,7 +69,8 @@ def audit_jpeg(data: bytes) -> Counter[str]:
         Rule -> count.
     """
     found: Counter[str] = Counter()
-    for marker, payload in segments(data):
+    for marker, start, end in spans(data):
+        payload = data[start + (2 if marker == _EOI else 4) : end]
         if marker == _COM:
             found.update(_comment(payload))
         elif marker == _APP0 + 1:

@@ -37,6 +37,20 @@ class Layout:
     fields: tuple[tuple[int, int], ...]
     offset: tuple[int, str]
 
+    def voxels(self, header: bytes, order: str) -> int:
+        """Say where the voxels begin; 0 where the header does not say.
+
+        Args:
+            header: At least the whole header.
+            order: ``<`` or ``>``.
+
+        Returns:
+            Offset, bytes.
+        """
+        place, form = self.offset
+        (offset,) = struct.unpack(order + form, header[place : place + struct.calcsize(form)])
+        return int(offset) if self.size < offset < _MOST else 0
+
 
 NIFTI1: Final = Layout(348, ((4, 14), (14, 32), (148, 228), (228, 252), (328, 344)), (108, "f"))
 NIFTI2: Final = Layout(540, ((240, 320), (320, 344), (508, 524), (525, 540)), (168, "q"))
@@ -130,11 +144,10 @@ def _audit_head(head: bytes, layout: Layout, order: str) -> Counter[str]:
 
 def _extensions(head: bytes, plain: io.IOBase | gzip.GzipFile, layout: Layout, order: str) -> Counter[str]:
     """Count the extensions between the header and the voxels."""
-    place, form = layout.offset
-    (offset,) = struct.unpack(order + form, head[place : place + struct.calcsize(form)])
-    if head[layout.size : layout.size + 1] in (b"", b"\0") or not layout.size + 4 < offset < _MOST:
+    offset = layout.voxels(head, order)
+    if head[layout.size : layout.size + 1] in (b"", b"\0") or offset <= layout.size + 4:
         return Counter()
-    block = head[layout.size + 4 :] + plain.read(max(0, int(offset) - len(head)))
+    block = head[layout.size + 4 :] + plain.read(max(0, offset - len(head)))
     found: Counter[str] = Counter()
     at = 0
     while at + 8 <= len(block):

@@ -90,6 +90,7 @@ _KNOWN: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "sheet/column of contacts": ("column of addresses, telephone numbers or e-mail addresses", "identifier"),
         "sheet/column of numbers": ("column of identity, insurance or hospital numbers", "identifier"),
         "sheet/column of dates": ("column of dates", "date"),
+        "sheet/agreed dates": ("dates of a table, kept or shifted as agreed", NOTICE),
         "sheet/column of places": ("column of places below the state", "identifier"),
         "sheet/column of institutions": ("column of institutions or physicians", "institution"),
         "sheet/age above 89": ("age above 89 years that is not pooled", "patient characteristic"),
