@@ -9,7 +9,8 @@ from fakes.films import film
 from medsetu.core.errors import DataError
 from medsetu.data.intensity import Percentile
 from medsetu.data.pipeline import Pipeline
-from medsetu.data.transform import compose, prepare_image, resized_shape
+from medsetu.data.transform import compose, prepare_image
+from medsetu.reader.frame import resized_shape
 
 
 def prepare(path: Path, pipeline: Pipeline) -> np.ndarray:

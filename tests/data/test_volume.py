@@ -76,7 +76,7 @@ def test_resizing_equals_torch_where_torch_can():
 
 def test_padding_equals_monai():
     voxels = np.random.default_rng(0).random((5, 9, 4), np.float32)
-    for size in ((8, 6, 4), (3, 12, 7), (5, 9, 4)):
+    for size in ((8, 6, 4), (3, 12, 7), (5, 9, 4), (4, 4, 3)):
         np.testing.assert_array_equal(pad_or_crop(voxels, size), np.asarray(ResizeWithPadOrCrop(size)(voxels[None]))[0])
 
 

@@ -6,6 +6,9 @@ import pytest
 from fakes.film import SENTINEL
 from fakes.mini_mias import write
 from medsetu.core.errors import DataError
+from medsetu.reader.annotation import Drawing, box_of
+from medsetu.reader.frame import Frame
+from medsetu.reader.sample import read_picture
 from medsetu.release.mini_mias import MiniMias
 
 
@@ -53,3 +56,30 @@ def test_the_real_release(shared_data):
     assert index.samples["patient_id"].nunique() == 50
     assert set(index.excluded["reason"]) <= {"row without image"}
     assert index.samples["malignant"].sum() > 0
+
+
+def test_lesions_are_circles_that_count_from_the_bottom(tmp_path):
+    drawings = MiniMias(write(tmp_path)).drawings()
+    (lesion,) = drawings["mdb009.pgm"].shapes[:1]
+    assert lesion.box == (338, 402, 732, 796)  # 535, 1024 - 425, 197
+    assert box_of(lesion.mask) == lesion.box
+    assert len(drawings["mdb001.pgm"].shapes) == 2  # two rows, one film
+    assert drawings["mdb003.pgm"].shapes == ()  # NOTE 3
+    assert drawings["mdb002.pgm"].shapes == ()  # normal
+
+
+@pytest.mark.shared
+def test_the_real_lesions_lie_on_tissue(shared_data):
+    """Read from the bottom more of them lie on tissue than read from the top, where some fall on the black background."""
+    tissue = {False: 0, True: 0}
+    drawings = MiniMias(shared_data / "mini_mias").drawings()
+    for path, drawing in drawings.items():
+        pixels = read_picture(shared_data / "mini_mias" / path).pixels
+        for shape in drawing.shapes:
+            upside_down = Drawing(1024, 1024, (shape,)).through(Frame(1024, 1024).upended()).shapes[0]
+            for turned, mask in ((False, shape.mask), (True, upside_down.mask)):
+                tissue[turned] += float((pixels[mask] > 0.2).mean()) > 0.9
+    lesions = sum(len(drawing.shapes) for drawing in drawings.values())
+    assert lesions == 40
+    assert tissue[False] == 37
+    assert tissue[True] < 37

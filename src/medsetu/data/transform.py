@@ -16,6 +16,7 @@ from torch.nn import functional
 from medsetu.core.errors import DataError
 from medsetu.data.intensity import Intensity
 from medsetu.data.pipeline import Pipeline
+from medsetu.reader.frame import resized_shape
 from medsetu.reader.sample import read_picture
 
 _IMAGE = "image"
@@ -72,28 +73,6 @@ class Intensityd(MapTransform):
         for key in self.key_iterator(done):
             done[key] = torch.from_numpy(self.step(done[key][0].numpy()))[None]
         return done
-
-
-def resized_shape(shape: tuple[int, int], size: tuple[int, int], *, fit: str) -> tuple[int, int]:
-    """Find the shape an image is resized to before padding or cropping.
-
-    Args:
-        shape: Height and width of the image.
-        size: Height and width wanted.
-        fit: ``pad``, ``crop`` or ``stretch``.
-
-    Returns:
-        Height and width, each at least 1 pixel.
-
-    Example:
-        >>> resized_shape((200, 100), (64, 64), fit="pad"), resized_shape((200, 100), (64, 64), fit="crop")
-        ((64, 32), (128, 64))
-    """
-    if fit == "stretch":
-        return size
-    ratios = [wanted / given for wanted, given in zip(size, shape, strict=True)]
-    ratio = min(ratios) if fit == "pad" else max(ratios)
-    return max(1, round(shape[0] * ratio)), max(1, round(shape[1] * ratio))
 
 
 def compose(pipeline: Pipeline) -> Compose:

@@ -13,6 +13,7 @@ from torch.nn import functional
 from medsetu.core.errors import ConfigError, DataError
 from medsetu.data.intensity import Percentile
 from medsetu.data.pipeline import Pipeline
+from medsetu.reader.frame import centred
 from medsetu.reader.guard import guarded
 from medsetu.reader.sample import read_volume
 from medsetu.reader.volume import Volume, to_unit_range
@@ -119,11 +120,7 @@ def pad_or_crop(voxels: NDArray[np.float32], size: Sequence[int]) -> NDArray[np.
         [[2.0, 3.0], [0.0, 0.0]]
     """
     result = np.zeros(tuple(size), np.float32)
-    taken, placed = [], []
-    for have, want in zip(voxels.shape, size, strict=True):
-        kept = min(have, want)
-        first, at = (have - kept) // 2, (want - kept) // 2
-        taken.append(slice(first, first + kept))
-        placed.append(slice(at, at + kept))
-    result[tuple(placed)] = voxels[tuple(taken)]
+    cuts = [centred(have, want) for have, want in zip(voxels.shape, size, strict=True)]
+    placed = tuple(slice(at, at + kept) for _, at, kept in cuts)
+    result[placed] = voxels[tuple(slice(first, first + kept) for first, _, kept in cuts)]
     return result

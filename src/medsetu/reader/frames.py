@@ -80,8 +80,7 @@ def _volume(header: Dataset, frames: int, *, gaps: str, file_bytes: int) -> Volu
     own = list(header.PerFrameFunctionalGroupsSequence)
     if len(own) != frames:
         raise Unreadable(expected=f"{frames} functional groups, one per frame", found=str(len(own)))
-    shared = header.get("SharedFunctionalGroupsSequence") or [Dataset()]
-    groups = [{name: _group(keyword, frame, shared[0], header) for name, keyword in _GROUPS.items()} for frame in own]
+    groups = [{name: group_of(keyword, frame, header) for name, keyword in _GROUPS.items()} for frame in own]
     planes = [
         plane_of(header, position=group["position"], orientation=group["orientation"], measures=group["measures"]) for group in groups
     ]
@@ -100,9 +99,23 @@ def _volume(header: Dataset, frames: int, *, gaps: str, file_bytes: int) -> Volu
     return finish(voxels, placed, header, unit=units.pop(), file_bytes=file_bytes, steps=tuple(steps))
 
 
-def _group(keyword: str, frame: Dataset, shared: Dataset, header: Dataset) -> Dataset:
-    """First item of a functional group: that of the frame, else the shared one, else the data set itself."""
-    for place in (frame, shared):
+def group_of(keyword: str, frame: Dataset, header: Dataset) -> Dataset:
+    """First item of a functional group: that of the frame, else the shared one, else the data set itself (PS3.3 C.7.6.16.1).
+
+    Args:
+        keyword: Of the sequence.
+        frame: Functional groups of the frame.
+        header: The data set.
+
+    Returns:
+        The item.
+
+    Example:
+        >>> header = Dataset()
+        >>> group_of("PixelMeasuresSequence", Dataset(), header) is header
+        True
+    """
+    for place in (frame, *(header.get("SharedFunctionalGroupsSequence") or ())[:1]):
         items = place.get(keyword)
         if items:
             return items[0]  # type: ignore[no-any-return]  # pydicom is not typed

@@ -10,10 +10,14 @@ import pandas as pd
 from medsetu.core.errors import DataError
 from medsetu.core.label import NEGATIVE, POSITIVE
 from medsetu.core.sample import pseudonym
+from medsetu.reader.annotation import Drawing, Shape, circle
 from medsetu.release.base import ReleaseIndex, by_stem, finish_index, image_files, join_rows, require_file
 
 LABEL_FILE = "Info.txt"
-_ROW = re.compile(r"^(?P<film>mdb\d+)\s+(?P<tissue>[FGD])\s+(?P<kind>[A-Z]+)\s*(?P<severity>[BM])?\b")
+_SIDE = 1024  # pixels of every film
+_ROW = re.compile(
+    r"^(?P<film>mdb\d+)\s+(?P<tissue>[FGD])\s+(?P<kind>[A-Z]+)\s*(?P<severity>[BM])?\b(?:\s+(?P<x>\d+)\s+(?P<y>\d+)\s+(?P<radius>\d+))?"
+)
 
 
 @dataclass(frozen=True)
@@ -69,13 +73,34 @@ class MiniMias:
             notes=["Two films are one woman, by their numbers", "Digitised films, grey values stretched for distribution"],
         )
 
+    def drawings(self) -> dict[str, Drawing]:
+        """Draw the lesions as circles; y counts from the bottom of the film.
+
+        Returns:
+            Drawing by relative path; rows without coordinates (``NOTE 3``: spread over the film) draw nothing.
+
+        Raises:
+            DataError: As ``index``.
+        """
+        files = by_stem(image_files(self.root, suffixes=(".pgm",)), release=self.name, key=str.lower)
+        drawn = {path: Drawing(_SIDE, _SIDE) for path in files.values()}
+        for match in self._matches():
+            path = files.get(match["film"].lower())
+            if path is not None and match["radius"]:
+                x, y, radius = (float(match[name]) for name in ("x", "y", "radius"))
+                box, mask = circle(x, y, radius, height=_SIDE, width=_SIDE, from_bottom=True)
+                drawn[path] = Drawing(_SIDE, _SIDE, (*drawn[path].shapes, Shape(match["kind"], box, mask)))
+        return drawn
+
     def _rows(self) -> dict[str, list[tuple[str, str]]]:
-        path = require_file(self.root / LABEL_FILE, release=self.name)
         found: dict[str, list[tuple[str, str]]] = {}
-        for line in path.read_text(encoding="latin-1").splitlines():
-            match = _ROW.match(line)
-            if match:
-                found.setdefault(match["film"].lower(), []).append((match["kind"], match["severity"] or ""))
+        for match in self._matches():
+            found.setdefault(match["film"].lower(), []).append((match["kind"], match["severity"] or ""))
+        return found
+
+    def _matches(self) -> list[re.Match[str]]:
+        path = require_file(self.root / LABEL_FILE, release=self.name)
+        found = [match for line in path.read_text(encoding="latin-1").splitlines() if (match := _ROW.match(line))]
         if not found:
             raise DataError(what="No row names a film", where=str(path), remedy="Use Info.txt as published")
         return found
