@@ -9,7 +9,7 @@ from pydicom.sequence import Sequence
 from fakes.dicom import dataset, to_bytes
 from fakes.film import SENTINEL, film
 from medsetu.core.errors import DataError
-from medsetu.reader.heading import read_side_and_view
+from medsetu.reader.heading import read_patient, read_side_and_view
 
 
 def coded(code):
@@ -32,3 +32,14 @@ def test_what_is_no_dicom_is_refused_and_not_quoted(tmp_path):
     with pytest.raises(DataError, match="heading reader") as caught:
         read_side_and_view(path, sample_id="cmmd/1-1.dcm")
     assert SENTINEL not in str(caught.value)
+
+
+def test_the_patient_is_read_for_a_pseudonym(tmp_path):
+    path = tmp_path / "1.dcm"
+    path.write_bytes(to_bytes(dataset(np.zeros((4, 4), np.uint8), bits=8, PatientID=" P17 ")))
+    assert read_patient(path) == "P17"
+    path.write_bytes(to_bytes(dataset(np.zeros((4, 4), np.uint8), bits=8, PatientID=None)))
+    assert read_patient(path) == ""
+    path.write_text(SENTINEL)
+    with pytest.raises(DataError, match="heading reader"):
+        read_patient(path, sample_id="r/1.dcm")

@@ -23,18 +23,25 @@ _RGB: Final = 3
 _HELD: Final = 4  # arrays kept per process
 
 
-def array_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+@guarded("npz")
+def array_shapes(path: Path, *, sample_id: str = "") -> dict[str, tuple[int, ...]]:
     """Read the shape of every array from its header, without loading one.
 
     Args:
         path: The ``.npz`` file.
+        sample_id: Named in errors.
 
     Returns:
         Name to shape, in the order of the file.
 
     Raises:
-        Unreadable: When a header is no NumPy array. Broken archives raise errors of their own for the guard.
+        DataError: For broken archives, arrays of objects, larger ones than ``MAX_BYTES``, and headers that lie.
     """
+    del sample_id  # used by the guard
+    return _shapes(path)
+
+
+def _shapes(path: Path) -> dict[str, tuple[int, ...]]:
     shapes = {}
     with zipfile.ZipFile(path) as archive:
         for entry in archive.infolist():
@@ -90,6 +97,28 @@ def read_item(path: Path, member: str, *, sample_id: str = "") -> Picture | Volu
 
 
 @guarded("npz")
+def read_array(path: Path, name: str, *, sample_id: str = "") -> NDArray[Any]:
+    """Read one array whole, such as labels.
+
+    Args:
+        path: The ``.npz`` file.
+        name: Of the array.
+        sample_id: Named in errors.
+
+    Returns:
+        The array, read-only.
+
+    Raises:
+        DataError: When there is none, or it is not plain.
+    """
+    del sample_id  # used by the guard
+    state = path.stat()
+    array = _array(path, name, state.st_size, state.st_mtime_ns).view()
+    array.flags.writeable = False
+    return array
+
+
+@guarded("npz")
 def item_bytes(path: Path, member: str, *, sample_id: str = "") -> bytes:
     """Bytes that tell an item from any other: shape, type and values.
 
@@ -114,7 +143,7 @@ def _item(path: Path, member: str) -> NDArray[Any]:
 def _array(path: Path, name: str, size: int, modified: int) -> NDArray[np.generic]:
     """Load one array; size and time of the file are part of the key."""
     del size, modified
-    shapes = array_shapes(path)
+    shapes = _shapes(path)
     if name not in shapes or not shapes[name]:
         raise Unreadable(expected="an array of that name", found=f"{len(shapes)} others")
     with np.load(path, allow_pickle=False) as arrays:
