@@ -79,8 +79,8 @@ def test_the_file_fills_what_the_release_leaves_empty(make_release, monkeypatch)
         plain = read(path, sample_id=sample_id)
         return replace(plain, facts=replace(plain.facts, sex="F", age_years=40.0, view="PA", device="maker model", modality="DX"))
 
-    read = scan.read_sample
-    monkeypatch.setattr(scan, "read_sample", talking)
+    read = scan.read_shown
+    monkeypatch.setattr(scan, "read_shown", talking)
     release = make_release()
     release.rows["sex"] = ["M"] * 5 + [""] * 15
     release.rows["age_years"] = [70.0] * 5 + [np.nan] * 15
@@ -116,11 +116,11 @@ def test_an_interrupted_build_goes_on_where_it_stopped(make_release, tmp_path, m
 
     sides = {"local": [make_release()]}
     options = {"plan": PLAN, "seed": 0, "workers": 0, "cache": tmp_path / "scan"}
-    read = scan.read_sample
-    monkeypatch.setattr(scan, "read_sample", stop)
+    read = scan.read_shown
+    monkeypatch.setattr(scan, "read_shown", stop)
     with pytest.raises(KeyboardInterrupt):
         build(sides, **options)
-    monkeypatch.setattr(scan, "read_sample", read)
+    monkeypatch.setattr(scan, "read_shown", read)
     assert build(sides, **options).facts["files_known"] == 16  # two whole batches
 
 

@@ -54,7 +54,7 @@ def test_a_fault_of_the_reader_is_a_reason_without_its_text(tmp_path, monkeypatc
     def broken(path, *, sample_id):
         raise ValueError("ZZ^SENTINEL")
 
-    monkeypatch.setattr(scan, "read_sample", broken)
+    monkeypatch.setattr(scan, "read_shown", broken)
     reason = inspect(Task("", save(picture(0), tmp_path / "a.png"), "a")).reason
     assert "ValueError" in reason
     assert "SENTINEL" not in reason

@@ -14,7 +14,7 @@ from medsetu.core.errors import DataError
 from medsetu.core.run import sha256_file
 from medsetu.reader import sample as door
 from medsetu.reader.picture import Picture
-from medsetu.reader.sample import read_picture, read_sample, read_volume, sample_digest, sample_state, shown, split_member
+from medsetu.reader.sample import read_picture, read_sample, read_shown, read_volume, sample_digest, sample_state, shown, split_member
 from medsetu.reader.volume import Volume
 
 FILM = np.random.default_rng(0).integers(0, 256, (3, 6, 10, 3), dtype=np.uint8)
@@ -55,6 +55,7 @@ def test_each_kind_is_found(root, name, shape):
     picture = shown(found)
     assert isinstance(picture, Picture)
     assert 0 <= picture.pixels.min() < picture.pixels.max() <= 1
+    np.testing.assert_array_equal(read_shown(root / name).pixels, picture.pixels)
     wanted, other = (read_volume, read_picture) if len(shape) == 3 else (read_picture, read_volume)
     assert type(wanted(root / name)) is type(found)
     with pytest.raises(DataError, match="network of"):

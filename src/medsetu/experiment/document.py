@@ -19,7 +19,7 @@ from medsetu.core.table import write_table
 from medsetu.experiment.seal import Standing
 from medsetu.manifest.flow import participant_flow, split_table
 from medsetu.manifest.prepared import Prepared
-from medsetu.reader.image import read_image
+from medsetu.reader.sample import read_shown
 from medsetu.recipe.recipe import Recipe
 from medsetu.report.checklist import fill
 from medsetu.report.content import Example, Report
@@ -186,7 +186,7 @@ def _examples(predictions: pd.DataFrame, prepared: Prepared, *, finding: str, se
     shown = []
     for choice in choices:
         path = Path(str(films.at[choice.sample_id, "root"])) / str(films.at[choice.sample_id, "path"])
-        shown.append(choice.example(_small(read_image(path, sample_id=choice.sample_id).pixels)))
+        shown.append(choice.example(_small(read_shown(path, sample_id=choice.sample_id).pixels)))
     return shown, protocol
 
 

@@ -21,7 +21,7 @@ from medsetu.data.plan import DataPlan
 from medsetu.data.transform import compose
 from medsetu.experiment.stage import StageRecord, trained_network
 from medsetu.manifest.progress import progress
-from medsetu.reader.image import read_image
+from medsetu.reader.sample import read_shown
 from medsetu.recipe.recipe import Recipe
 from medsetu.shift.occlusion import ALTERATIONS, Alteration
 from medsetu.shift.predictability import draw_patients
@@ -113,7 +113,7 @@ def altered_scores(
     scores = np.empty((len(rows), len(alterations), len(network.findings)))
     with progress(len(rows), label="Scoring altered films") as advance:
         for number, source in enumerate(sources(rows)):
-            pixels = read_image(source.path, sample_id=source.sample_id).pixels
+            pixels = read_shown(source.path, sample_id=source.sample_id).pixels
             prepared = np.stack([prepare(steps, pipeline, pixels=alter(pixels)) for alter in alterations.values()])
             batch = normalise(torch.from_numpy(prepared)[:, None], network.spec)
             scores[number] = torch.sigmoid(network(batch.to(device))).float().cpu().numpy()

@@ -11,7 +11,7 @@ from medsetu.core.errors import DataError
 from medsetu.core.worker import cores as cores
 from medsetu.core.worker import run_batches
 from medsetu.manifest.similarity import hash_text, perceptual_hash, thumbnail
-from medsetu.reader.sample import read_sample, sample_digest, shown
+from medsetu.reader.sample import read_shown, sample_digest
 
 CRASHED = "the decoder crashed on this file"
 CONSTANT = "all pixels are equal"
@@ -76,7 +76,7 @@ def inspect(task: Task) -> Record:
 
 def _inspect(task: Task) -> Record:
     try:
-        picture = shown(read_sample(task.path, sample_id=task.sample_id), sample_id=task.sample_id)
+        picture = read_shown(task.path, sample_id=task.sample_id)
         digest = sample_digest(task.path)
     except DataError as error:
         return Record(task.key, task.sample_id, reason=error.what)

@@ -114,6 +114,22 @@ def read_volume(path: Path, *, sample_id: str = "") -> Volume:
     return sample
 
 
+def read_shown(path: Path, *, sample_id: str = "") -> Picture:
+    """Read the picture that stands for a sample, see ``shown``.
+
+    Args:
+        path: File, folder of a DICOM series, or file and member.
+        sample_id: Named in errors; the name of the path when empty.
+
+    Returns:
+        The picture.
+
+    Raises:
+        DataError: When nothing readable is there.
+    """
+    return shown(read_sample(path, sample_id=sample_id), sample_id=sample_id or path.name)
+
+
 @guarded("volume")
 def shown(sample: Picture | Volume, *, sample_id: str = "") -> Picture:
     """Picture that stands for a sample where samples are compared: itself, or four slices of a volume side by side.

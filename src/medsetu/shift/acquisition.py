@@ -14,7 +14,7 @@ from medsetu.core.run import content_key
 from medsetu.core.table import conform, read_table, write_table
 from medsetu.evaluation.interval import Floats
 from medsetu.manifest.progress import progress
-from medsetu.reader.image import read_image
+from medsetu.reader.sample import read_shown
 
 STATISTICS: dict[str, str] = {  # name to unit
     "exposure": "mean of [0, 1]",
@@ -50,7 +50,7 @@ def film_statistics(rows: pd.DataFrame, *, cache: Path | None = None) -> pd.Data
     found = []
     with progress(len(rows), label="Acquisition: reading films") as advance:
         for root, path, sample_id in zip(rows["root"], rows["path"], rows["sample_id"], strict=True):
-            found.append({"sample_id": sample_id} | describe_film(read_image(Path(root) / path, sample_id=sample_id).pixels))
+            found.append({"sample_id": sample_id} | describe_film(read_shown(Path(root) / path, sample_id=sample_id).pixels))
             advance(1)
     table = conform(pd.DataFrame(found, columns=list(_COLUMNS)), _COLUMNS, name="acquisition")
     if kept is not None:

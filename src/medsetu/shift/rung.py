@@ -16,7 +16,7 @@ from medsetu.core.errors import DataError
 from medsetu.core.run import atomic_write, content_key, verify_sidecar
 from medsetu.evaluation.interval import Floats
 from medsetu.manifest.progress import progress
-from medsetu.reader.image import read_image
+from medsetu.reader.sample import read_shown
 
 FILE_FACTS = "file facts"
 BORDER_RING = "border ring"
@@ -98,7 +98,7 @@ def reduced_films(rows: pd.DataFrame, *, cache: Path | None = None) -> NDArray[n
     films = np.empty((len(rows), SIDE, SIDE), dtype=np.float32)
     with progress(len(rows), label="Shortcut ladder: reading films") as advance:
         for number, (root, path, sample_id) in enumerate(zip(rows["root"], rows["path"], rows["sample_id"], strict=True)):
-            films[number] = reduce_film(read_image(Path(root) / path, sample_id=sample_id).pixels)
+            films[number] = reduce_film(read_shown(Path(root) / path, sample_id=sample_id).pixels)
             advance(1)
     if kept is not None:
         buffer = io.BytesIO()
