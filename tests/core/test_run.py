@@ -5,9 +5,10 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 
 from medsetu.core.errors import DataError, ResourceError
-from medsetu.core.run import RunFolder, atomic_write, content_key, sha256_bytes, sha256_file, verify_sidecar, write_json
+from medsetu.core.run import RunFolder, atomic_write, content_key, plain, read_yaml, sha256_bytes, sha256_file, verify_sidecar, write_json
 
 
 def test_hashes_agree(tmp_path):
@@ -66,6 +67,20 @@ def test_the_sidecar_tells_a_changed_file(tmp_path):
 def test_json_writes_nan_as_null_and_keeps_zero(tmp_path):
     path = write_json(tmp_path / "a.json", {"nan": float("nan"), "zero": 0.0, "deep": [{"x": (float("nan"), 1)}], 3: Path("p")})
     assert json.loads(path.read_text()) == {"nan": None, "zero": 0.0, "deep": [{"x": [None, 1]}], "3": "p"}
+
+
+def test_plain_is_what_json_gives_back(tmp_path):
+    value = {"nan": float("nan"), 3: [(1, Path("p"))]}
+    assert plain(value) == json.loads(write_json(tmp_path / "a.json", value).read_text())
+
+
+def test_yaml_is_read_without_objects(tmp_path):
+    path = tmp_path / "a.yaml"
+    path.write_text("a: [1, 0.5, null, yes, '2']\nb: \u00e9\n")
+    assert read_yaml(path) == yaml.safe_load(path.read_text()) == {"a": [1, 0.5, None, True, "2"], "b": "\u00e9"}
+    path.write_text("a: !!python/object/apply:os.getcwd []\n")
+    with pytest.raises(yaml.YAMLError):
+        read_yaml(path)
 
 
 def test_a_run_folder_knows_its_places(tmp_path):

@@ -13,7 +13,17 @@ from fakes.run_folder import write_runs
 from fakes.score_table import SENTINEL
 from medsetu import cli
 
-FILES = {"compare.html", "compare.json", "log.txt", "metrics.csv", "pairs.csv", "standings.csv", "forest.svg", "differences.svg"}
+FILES = {
+    "compare.html",
+    "compare.json",
+    "contest.json",
+    "log.txt",
+    "metrics.csv",
+    "pairs.csv",
+    "standings.csv",
+    "forest.svg",
+    "differences.svg",
+}
 FILES |= {"costs.tex", "metrics.tex", "pairs_auroc.tex", "standings.tex"}
 
 

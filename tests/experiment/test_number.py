@@ -6,7 +6,7 @@ import math
 import pandas as pd
 import pytest
 
-from medsetu.experiment.number import page_check, table_check
+from medsetu.experiment.number import data_check, page_check, table_check
 from medsetu.experiment.verdict import DIFFERS, SAME
 
 TABLE = pd.DataFrame({"arm": ["transfer", "local-only"], "patient_id": ["p1", None], "value": [0.1 + 0.2, math.nan], "n": [3, 4]})
@@ -75,3 +75,23 @@ def test_without_films_their_section_is_left_out():
     without = PAGE.replace('<section aria-labelledby="films"><p>score 0.4</p></section>', "")
     check = page_check("x", stored=PAGE, derived=without, films=False)
     assert check.note == "3 numbers, to the last byte; the films are not here, their section and the checklists are left out"
+
+
+@pytest.mark.parametrize(
+    ("stored", "place"),
+    [
+        ({"a": [1.0, 2.1]}, "a/1"),
+        ({"a": [1.0]}, "a/length"),
+        ({"a": [1.0, 2.0], "b": 1}, "b"),
+        ({"a": [1.0, True]}, "a/1"),
+        ({}, "a/length"),
+    ],
+)
+def test_data_that_does_not_follow_is_named_by_its_place(stored, place):
+    found = data_check("x.json", stored=stored, derived={"a": [1.0, 2.0]})
+    assert (found.status, found.note) == (DIFFERS, f"{place} does not follow")
+
+
+def test_data_that_follows_up_to_rounding_is_the_same():
+    found = data_check("x.json", stored={"a": [1, None, "w"]}, derived={"a": [1.0 + 1e-12, None, "w"]})
+    assert (found.status, found.note) == (SAME, "1 numbers")

@@ -9,6 +9,8 @@ import pytest
 
 from medsetu.core.run import RunFolder, sha256_file
 from medsetu.core.table import write_table
+from medsetu.experiment import verify
+from medsetu.experiment.record import environment
 from medsetu.experiment.verdict import DIFFERS, SAME, UNCHECKED, passed
 from medsetu.experiment.verify import Sources, check_run
 from medsetu.manifest.frozen import load, save
@@ -43,6 +45,17 @@ def test_a_run_just_made_is_what_it_says_films_included(finished):
     (films,) = [check for check in checks if check.item == "films"]
     assert (films.status, films.found, films.note) == (SAME, "as recorded", "89 of 89 films hashed")
     assert {"code", "lock", "library", "parts", "weights", "seed", "split", "label", "data"} <= {check.area for check in checks}
+
+
+def test_films_of_a_manifest_are_hashed_once_and_each_run_is_told(finished, monkeypatch):
+    hashed, sources = [], Sources()
+    monkeypatch.setattr(verify, "sha256_file", lambda path: hashed.append(path) or sha256_file(path))
+    opened = [sources.open(RunFolder(finished.run(arm))) for arm in ("transfer", "local-only")]
+    checks = [check for source in opened for check in check_run(source, images=None, here=environment())]
+    assert passed(checks)
+    assert sum(path.suffix == ".png" for path in hashed) == 89
+    assert sum(check.item == "films" for check in checks) == 2
+    assert [source.recipe.raw["arm"] for source in opened] == ["transfer", "local-only"]
 
 
 def test_an_edited_part_is_named(copied):

@@ -2,7 +2,9 @@
 """``medsetu compare``: any runs, studies or tables of scores against each other, on the same patients. No torch here."""
 
 import logging
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,11 @@ from medsetu.contest.plan import ContestPlan, contest_plan
 from medsetu.contest.sentence import sentences
 from medsetu.contest.tournament import Tournament, hold
 from medsetu.core.errors import ConfigError
+from medsetu.core.run import RunFolder, sha256_file
+from medsetu.core.signed import write_signed
 from medsetu.experiment.contender import contenders
 from medsetu.experiment.journal import journal
+from medsetu.experiment.record import CONTEST, FORMAT, environment, part_hashes
 from medsetu.report.contest_page import write_contest
 from medsetu.report.contest_table import WIDTH, contest_tables
 
@@ -57,6 +62,7 @@ def main(config: Mapping[str, Any]) -> None:
         )
         log.info("Comparing %d contestants", found.predictions["arm"].nunique())
         shown = tournament(found.predictions, found.costs, plan, folder, title=found.title)
+        remember(folder, plan, behind=found.behind, tables=found.tables, title=found.title)
     show(shown, folder)
 
 
@@ -79,10 +85,32 @@ def tournament(
         ConfigError: Fewer than two contestants, or one that was not tested.
         DataError: The contestants may not be compared.
     """
-    found = hold(predictions, plan, costs=costs, overlapping=_overlapping())
-    settings = {"contestants": ", ".join(found.standings["contestant"])}
-    write_contest(found, folder, title=title, settings=settings)
+    found = hold(predictions, plan, costs=costs, overlapping=overlapping())
+    write_contest(found, folder, title=title, settings=settings_of(found))
     return found
+
+
+def settings_of(found: Tournament) -> dict[str, str]:
+    """Say what the page names beside the plan."""
+    return {"contestants": ", ".join(found.standings["contestant"])}
+
+
+def remember(folder: Path, plan: ContestPlan, *, behind: Sequence[tuple[str, RunFolder]], tables: int = 0, title: str) -> None:
+    """Write down what a tournament rests on, signed, so that ``medsetu reproduce`` can hold it again.
+
+    Args:
+        folder: Folder of its tables.
+        plan: What was fixed before.
+        behind: Contestant and run, in the order of the predictions.
+        tables: Tables of scores that took part beside the runs.
+        title: What was compared.
+    """
+    runs = {run.path: os.path.relpath(run.path, folder.parent) for _, run in behind}
+    facts: dict[str, Any] = {"format": FORMAT, "verb": "compare", "title": title, "plan": asdict(plan), "tables": tables}
+    facts["behind"] = [[name, Path(runs[run.path]).as_posix()] for name, run in behind]
+    facts["runs"] = {Path(place).as_posix(): sha256_file(RunFolder(path).predictions) for path, place in runs.items()}
+    kept = [path for path in sorted(folder.iterdir()) if path.suffix in (".csv", ".tex", ".html", ".json", ".svg") and path.name != CONTEST]
+    write_signed(folder / CONTEST, {**facts, "files": part_hashes(folder, kept), **environment()})
 
 
 def show(found: Tournament, folder: Path) -> None:
@@ -126,6 +154,6 @@ def _share(text: str) -> float:
         raise ConfigError(what=f"'{text}' is no number", where="Key target", remedy="For example target=sensitivity_0.90") from None
 
 
-def _overlapping() -> set[frozenset[str]]:
+def overlapping() -> set[frozenset[str]]:
     """Pairs of releases that share images, as the catalogue knows them."""
     return {frozenset((card.name, overlap.release)) for card in load_cards() for overlap in card.overlaps}

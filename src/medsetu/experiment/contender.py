@@ -34,12 +34,16 @@ class Contenders:
         predictions: Long table with ``PREDICTION_COLUMNS``; ``arm`` names the contestant.
         costs: Contestant -> what it cost.
         plan: What the recipes have fixed.
+        behind: Contestant and run, in the order of the predictions; those of tables come after them.
+        tables: Tables of scores that take part.
     """
 
     title: str
     predictions: pd.DataFrame
     costs: Mapping[str, Cost]
     plan: EvaluationPlan
+    behind: Sequence[tuple[str, RunFolder]] = ()
+    tables: int = 0
 
 
 def contenders(
@@ -78,7 +82,9 @@ def contenders(
     parts = [_predictions(named, verb=verb)] if entrants else []
     parts += _named_tables(scores, taken=set(named))
     title = " and ".join(dict.fromkeys([one.recipe for one in entrants] + [path.stem for path in tables]))
-    return Contenders(title, pd.concat(parts, ignore_index=True), {name: cost_of(runs) for name, runs in named.items()}, plan)
+    costs = {name: cost_of(runs) for name, runs in named.items()}
+    behind = [(name, one.run) for name, runs in named.items() for one in runs]
+    return Contenders(title, pd.concat(parts, ignore_index=True), costs, plan, behind, len(tables))
 
 
 def names_of(entrants: Sequence[Entrant]) -> dict[str, list[Entrant]]:

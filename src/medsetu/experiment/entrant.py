@@ -11,11 +11,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
 
 from medsetu.contest.contestant import Cost
 from medsetu.core.errors import DataError
-from medsetu.core.run import RunFolder, content_key
+from medsetu.core.run import RunFolder, content_key, read_yaml
 from medsetu.core.sample import LOCAL
 from medsetu.manifest.frozen import is_frozen, load
 from medsetu.manifest.prepared import Prepared, fingerprint
@@ -40,7 +39,7 @@ class Entrant:
     @classmethod
     def read(cls, run: RunFolder) -> "Entrant":
         """Read what a run wrote down of itself."""
-        return cls(run, json.loads(run.provenance.read_text()), yaml.safe_load(run.recipe.read_text()))
+        return cls(run, json.loads(run.provenance.read_text()), read_yaml(run.recipe))
 
     @property
     def arm(self) -> str:

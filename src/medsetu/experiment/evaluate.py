@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import yaml
 
 from medsetu.core.arm import GLOBAL_ONLY, TRANSFER, base_arm
 from medsetu.core.errors import ConfigError, DataError, LeakageError
-from medsetu.core.run import RunFolder, content_key, write_json
+from medsetu.core.run import RunFolder, content_key, read_yaml, write_json
 from medsetu.core.sample import EXTERNAL
 from medsetu.core.table import read_table, write_table
 from medsetu.experiment.cell import score_rows
@@ -46,7 +45,7 @@ def main(config: Mapping[str, Any]) -> None:
         MedsetuError: Whatever the new release refuses.
     """
     runs = finished_runs([Path(str(config["run"])).expanduser()])
-    known = yaml.safe_load(runs[0].recipe.read_text())
+    known = read_yaml(runs[0].recipe)
     recipe = _recipe_of(runs, config)
     external = (config.get("sides") or {}).get(EXTERNAL) or {}
     base = Path(str(config["run"])).expanduser()
@@ -65,7 +64,7 @@ def main(config: Mapping[str, Any]) -> None:
 
 def _recipe_of(runs: Sequence[RunFolder], config: Mapping[str, Any]) -> Recipe:
     """The recipe that the runs were trained with, plus what this command changes."""
-    raws = [yaml.safe_load(run.recipe.read_text()) for run in runs]
+    raws = [read_yaml(run.recipe) for run in runs]
     names = {str(raw["name"]) for raw in raws}
     if len(names) > 1:
         raise ConfigError(what=f"Runs of {len(names)} recipes are mixed", where="Key run", remedy="Give the folder of one recipe")

@@ -9,11 +9,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
 from numpy.typing import NDArray
 
 from medsetu.core.errors import ConfigError, DataError
-from medsetu.core.run import RunFolder, verify_sidecar
+from medsetu.core.run import RunFolder, read_yaml, verify_sidecar
 from medsetu.core.table import read_table
 from medsetu.evaluation.plan import EvaluationPlan
 from medsetu.evaluation.score_table import FINDING, read_scores
@@ -89,7 +88,7 @@ def evidence_of_runs(path: Path, *, arm: str) -> Evidence:
         read_table(compared) if compared.is_file() else pd.concat([read_table(run.predictions) for run in runs], ignore_index=True)
     )
     runs = [run for run in runs if run.path.name in set(predictions["run"])] or runs
-    raws = [yaml.safe_load(run.recipe.read_text()) for run in runs]
+    raws = [read_yaml(run.recipe) for run in runs]
     if len({str(raw["name"]) for raw in raws}) > 1:
         raise ConfigError(what="Runs of several recipes are mixed", where="Key run", remedy="Give the folder of one recipe")
     raw = raws[0]

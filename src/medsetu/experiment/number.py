@@ -4,6 +4,7 @@
 import html
 import io
 import re
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
@@ -66,6 +67,43 @@ def _numbers(item: str, stored: pd.DataFrame, derived: pd.DataFrame, texts: pd.D
     most = float(distance.max(initial=0.0))
     exact = "all to the last bit" if most == 0 else f"largest difference {most:.1e}, within {TOLERANCE:g}"
     return Check(NUMBERS, item, SAME, note=f"{int((~both).sum())} numbers, {exact}")
+
+
+def data_check(item: str, *, stored: object, derived: object) -> Check:
+    """Compare JSON-like data: numbers within the tolerance, everything else to the letter.
+
+    Args:
+        item: Name of the file.
+        stored: What the file holds.
+        derived: What follows, as JSON would give it back.
+
+    Returns:
+        The check; it names the first place that does not follow.
+
+    Example:
+        >>> data_check("a.json", stored={"x": [1.0, "b"]}, derived={"x": [1.0 + 1e-12, "b"]}).status
+        'same'
+    """
+    old, new = dict(_leaves(stored)), dict(_leaves(derived))
+    numbers = [place for place, value in new.items() if isinstance(value, float)]
+    for place in [*old, *(place for place in new if place not in old)]:
+        one, other = old.get(place, "nothing"), new.get(place, "nothing")
+        close = isinstance(one, float) and isinstance(other, float) and abs(one - other) <= TOLERANCE * max(1.0, abs(other))
+        if one != other and not close:
+            return Check(NUMBERS, item, DIFFERS, str(one)[:80], str(other)[:80], f"{place.lstrip('/')} does not follow")
+    return Check(NUMBERS, item, SAME, note=f"{len(numbers)} numbers")
+
+
+def _leaves(value: object, place: str = "") -> Iterator[tuple[str, object]]:
+    if isinstance(value, dict):
+        for key, inside in value.items():
+            yield from _leaves(inside, f"{place}/{key}")
+    elif isinstance(value, list):
+        yield f"{place}/length", len(value)
+        for number, inside in enumerate(value):
+            yield from _leaves(inside, f"{place}/{number}")
+    else:
+        yield place, float(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
 def page_check(item: str, *, stored: str, derived: str, films: bool) -> Check:

@@ -5,7 +5,7 @@ import os
 import platform
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from importlib.metadata import distributions
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from medsetu.core.run import RunFolder, sha256_file
 from medsetu.core.signed import write_signed
 
 OUTCOME, RECIPE, PREDICTIONS = "outcome.json", "recipe.yaml", "predictions.parquet"  # in the folder of an outcome
+CONTEST = "contest.json"  # what a tournament rests on, in its folder
 FORMAT = 1
 TABLE_PACKAGES = ("numpy", "pandas", "pyarrow", "scikit-learn", "scipy")  # from predictions to tables
 PACKAGES = (
@@ -45,15 +46,21 @@ def environment() -> dict[str, Any]:
         ``medsetu`` and ``git`` (versions), ``source`` (hash of the source files), ``lock`` (hash of the lock file, empty without one),
         ``python``, and ``packages`` (name -> version of those that are installed).
     """
-    installed = {str(one.name).lower(): one.version for one in distributions()}
     return {
         "medsetu": __version__,
         "git": code_revision(),
         "source": source_hash(),
         "lock": lock_hash(),
         "python": sys.version.split()[0],
-        "packages": {name: installed[name] for name in sorted(PACKAGES) if name in installed},
+        "packages": {name: found for name in sorted(PACKAGES) if (found := _installed(name))},
     }
+
+
+def _installed(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
 
 
 def machine() -> dict[str, Any]:

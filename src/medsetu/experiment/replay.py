@@ -10,7 +10,7 @@ import pandas as pd
 import yaml
 
 from medsetu.core.errors import DataError, MedsetuError
-from medsetu.core.run import RunFolder, sha256_file
+from medsetu.core.run import RunFolder, read_yaml, sha256_file
 from medsetu.core.signed import read_signed
 from medsetu.core.table import read_table
 from medsetu.experiment import curve
@@ -20,8 +20,8 @@ from medsetu.experiment.document import CHECKLISTS, PAGE, Comparison, gather_rep
 from medsetu.experiment.number import page_check, table_check
 from medsetu.experiment.record import OUTCOME, PREDICTIONS, RECIPE
 from medsetu.experiment.seal import Standing
-from medsetu.experiment.verdict import DIFFERS, NUMBERS, PARTS, SAME, UNCHECKED, Check, compared
-from medsetu.experiment.verify import manifest_place, read_anyway
+from medsetu.experiment.verdict import DIFFERS, NUMBERS, PARTS, UNCHECKED, Check
+from medsetu.experiment.verify import check_files, manifest_place, read_anyway
 from medsetu.manifest.frozen import load
 from medsetu.manifest.prepared import Prepared
 from medsetu.recipe.check import cards_of
@@ -73,7 +73,7 @@ def check_outcome(folder: Path, *, left_out: Mapping[str, str] | None = None) ->
         record, _ = read_signed(folder / OUTCOME, name="record of the outcome", remedy="Run the verb that writes it again")
     except DataError as error:
         return [Check(PARTS, OUTCOME, DIFFERS, note=f"{error.what}: {folder.name}")]
-    found = _files(folder, record, left_out=left_out or {})
+    found = check_files(folder, record, left_out=left_out or {})
     try:
         outcome = _open(folder, record, left_out=left_out or {})
         return [*found, *_tables(outcome), *_curve(outcome)]
@@ -82,24 +82,8 @@ def check_outcome(folder: Path, *, left_out: Mapping[str, str] | None = None) ->
         return [*found, Check(NUMBERS, folder.name, DIFFERS, note=f"the tables cannot be derived: {reason}")]
 
 
-def _files(folder: Path, record: Mapping[str, Any], *, left_out: Mapping[str, str]) -> list[Check]:
-    checks = []
-    for name, promised in record["files"].items():
-        path = folder / name
-        reason = left_out.get(f"{folder.name}/{name}")
-        if reason is not None:
-            checks.append(Check(PARTS, f"{folder.name}/{name}", UNCHECKED, note=reason))
-        elif not path.is_file():
-            checks.append(Check(PARTS, f"{folder.name}/{name}", DIFFERS, note="the file is missing"))
-        elif (found := sha256_file(path)) != promised:
-            checks.append(compared(PARTS, f"{folder.name}/{name}", recorded=promised, found=found, note="the file was changed"))
-        else:
-            checks.append(Check(PARTS, f"{folder.name}/{name}", SAME))
-    return checks
-
-
 def _open(folder: Path, record: Mapping[str, Any], *, left_out: Mapping[str, str]) -> Outcome:
-    raw = yaml.safe_load((folder / RECIPE).read_text())
+    raw = read_yaml(folder / RECIPE)
     runs = [run for name in record["runs"] if (run := _run(folder, name)) is not None]
     foreign = any(run.path.parent == folder for run in runs)  # scored on a further release: its manifest is that of no folder
     place = None if foreign else manifest_place(folder, raw)
@@ -205,7 +189,7 @@ def _curve(outcome: Outcome) -> Iterator[Check]:
     if not (folder / curve.RECORD).is_file():
         return
     record, _ = read_signed(folder / curve.RECORD, name="record of the learning curve", remedy="Run the study again")
-    yield from _files(folder, record, left_out=outcome.left_out)
+    yield from check_files(folder, record, left_out=outcome.left_out)
     runs = [run for name in record["runs"] if (run := _run(folder, name)) is not None]
     item = f"{folder.name}/{curve.POINTS}"
     if outcome.prepared is None or len(runs) < len(record["runs"]):
@@ -217,18 +201,19 @@ def _curve(outcome: Outcome) -> Iterator[Check]:
     yield table_check(item, stored=read_anyway(folder / curve.POINTS), derived=points)
 
 
-def outcomes_of(place: Path, *, run: str = "") -> list[Path]:
-    """Find the outcomes below the folder of a recipe.
+def outcomes_of(place: Path, *, run: str = "", record: str = OUTCOME) -> list[Path]:
+    """Find the outcomes, or the tournaments, below the folder of a recipe.
 
     Args:
         place: Folder of the runs of one recipe.
         run: Only those that rest on this run; all when empty.
+        record: Name of the record.
 
     Returns:
         Their folders.
     """
     found = []
-    for marker in sorted(place.glob(f"*/{OUTCOME}")):
+    for marker in sorted(place.glob(f"*/{record}")):
         text = marker.read_text(encoding="utf-8", errors="replace")
         if not run or f'"{run}"' in text:
             found.append(marker.parent)

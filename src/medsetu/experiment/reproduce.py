@@ -10,17 +10,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
 from rich.console import Console
 
 from medsetu.core.errors import ConfigError
-from medsetu.core.run import RunFolder, content_key, write_json
+from medsetu.core.run import RunFolder, content_key, read_yaml, write_json
 from medsetu.core.signed import read_signed
 from medsetu.experiment.design import CURVE
 from medsetu.experiment.evidence import finished_runs
 from medsetu.experiment.journal import journal
 from medsetu.experiment.number import TOLERANCE
-from medsetu.experiment.record import OUTCOME, environment
+from medsetu.experiment.record import CONTEST, OUTCOME, environment
+from medsetu.experiment.rematch import check_contest
 from medsetu.experiment.replay import check_outcome, outcomes_of
 from medsetu.experiment.verdict import CODE, LIBRARY, SAME, UNCHECKED, Check, accept, merged, require_passed, verdict_record, verdict_table
 from medsetu.experiment.verify import Source, Sources, check_run
@@ -42,6 +42,7 @@ class Target:
         output: Where the verdict goes.
         left_out: Files that a capsule leaves out, with the reason.
         manifest: Fingerprint of the manifest where a capsule was packed; empty elsewhere.
+        contests: Folders of tournaments that rest on them.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Target:
     output: Path
     left_out: Mapping[str, str] = field(default_factory=dict)
     manifest: str = ""
+    contests: Sequence[Path] = ()
 
 
 def main(config: Mapping[str, Any]) -> None:
@@ -71,16 +73,20 @@ def main(config: Mapping[str, Any]) -> None:
         sources = Sources(target.left_out)
         opened = [sources.open(run) for run in target.runs]
         images = None if config["images"] is None else int(config["images"])
-        checks = [check for source in opened for check in check_run(source, images=images)]
+        here = environment()
+        checks = [check for source in opened for check in check_run(source, images=images, here=here)]
         for folder in target.outcomes:
             log.info("Deriving the tables of %s again", folder.name)
             checks += check_outcome(folder, left_out=target.left_out)
+        for folder in target.contests:
+            log.info("Holding the tournament of %s again", folder.name)
+            checks += check_contest(folder)
         if not config["replay"]:
             checks += _retrain(config, opened, target=target, checks=checks, stack=stack)
     found = accept(merged(checks), accepted)
     output = Path(str(config["output"])).expanduser() if config["output"] else target.output
     record: dict[str, Any] = {"target": target.name, "mode": "replay" if config["replay"] else "retrain", "tolerance": TOLERANCE}
-    record |= {"seconds": round(time.monotonic() - begun, 1), "accepted": accepted, **verdict_record(found), "here": environment()}
+    record |= {"seconds": round(time.monotonic() - begun, 1), "accepted": accepted, **verdict_record(found), "here": here}
     write_json(output / REPORT, record)
     console = Console()
     console.print(verdict_table(found, title=f"Reproduction of {target.name}"))
@@ -94,7 +100,7 @@ def _target(config: Mapping[str, Any], stack: ExitStack) -> Target:
         return _of_recipe(config, name=str(config["name"]))
     path = Path(str(given)).expanduser()
     if path.suffix == ".yaml" and path.is_file():
-        raw = yaml.safe_load(path.read_text())
+        raw = read_yaml(path)
         if not isinstance(raw, dict) or not {"paths", "name", *_DECIDING} <= set(raw):
             raise ConfigError(what="The file is no resolved recipe", where=str(path), remedy="Give a recipe.yaml of a run, or recipe=NAME")
         return _of_recipe(raw, name=str(path))
@@ -118,12 +124,18 @@ def folder_target(path: Path) -> Target:
         return _of_capsule(path, name=path.name, output=path)
     if (path / "done.json").is_file():
         place = path.parent.parent if path.parent.name == CURVE else path.parent
-        return Target(path.name, [RunFolder(path)], outcomes_of(place, run=path.name), path)
+        contests = outcomes_of(place, run=path.name, record=CONTEST)
+        return Target(path.name, [RunFolder(path)], outcomes_of(place, run=path.name), path, contests=contests)
+    if (path / CONTEST).is_file():
+        record, _ = read_signed(path / CONTEST, name="record of the tournament", remedy="Run the verb that writes it again")
+        runs = [RunFolder(path.parent / name) for name in record["runs"] if (path.parent / name / "done.json").is_file()]
+        return Target(f"{path.parent.name}/{path.name}", runs, [], path, contests=[path])
     if (path / OUTCOME).is_file():
         record, _ = read_signed(path / OUTCOME, name="record of the outcome", remedy="Run the verb that writes it again")
         runs = [RunFolder(path.parent / name) for name in record["runs"] if (path.parent / name / "done.json").is_file()]
-        return Target(f"{path.parent.name}/{path.name}", runs, [path], path)
-    return Target(path.name, _every(path), outcomes_of(path), path)
+        contests = outcomes_of(path.parent, record=CONTEST)
+        return Target(f"{path.parent.name}/{path.name}", runs, [path], path, contests=contests)
+    return Target(path.name, _every(path), outcomes_of(path), path, contests=outcomes_of(path, record=CONTEST))
 
 
 def _every(place: Path) -> list[RunFolder]:
@@ -142,7 +154,7 @@ def _of_recipe(raw: Mapping[str, Any], *, name: str) -> Target:
     wanted = _content(raw)
     runs, nearest = [], ["no finished run is there"]
     for run in _every(place):
-        saved = _content(yaml.safe_load(run.recipe.read_text()))
+        saved = _content(read_yaml(run.recipe))
         other = sorted(key for key in {*wanted, *saved} if wanted.get(key) != saved.get(key))
         if not other:
             runs.append(run)
@@ -155,7 +167,8 @@ def _of_recipe(raw: Mapping[str, Any], *, name: str) -> Target:
             remedy="Give the overrides that the run was made with, or the folder of the run",
         )
     outcomes = {folder: None for run in runs for folder in outcomes_of(place, run=run.path.name)}
-    return Target(name, runs, list(outcomes), place)
+    contests = {folder: None for run in runs for folder in outcomes_of(place, run=run.path.name, record=CONTEST)}
+    return Target(name, runs, list(outcomes), place, contests=list(contests))
 
 
 def _content(raw: Mapping[str, Any]) -> dict[str, str]:

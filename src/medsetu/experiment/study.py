@@ -15,8 +15,8 @@ from medsetu.core.errors import ConfigError
 from medsetu.core.run import RunFolder
 from medsetu.core.table import read_table
 from medsetu.experiment.cell import run_cell
+from medsetu.experiment.compare import remember, tournament
 from medsetu.experiment.compare import show as show_tournament
-from medsetu.experiment.compare import tournament
 from medsetu.experiment.curve import curve_cells, write_curve
 from medsetu.experiment.design import Cell, cell_of, cells_of
 from medsetu.experiment.entrant import costs_of
@@ -64,10 +64,14 @@ def main(config: Mapping[str, Any]) -> None:
 
 def _hold_tournament(recipe: Recipe, runs: Sequence[RunFolder], *, folder: Path) -> None:
     """Compare the ways of training that learn from local labels, on the local test; the plain arm, where there is one, is the reference."""
-    own = [run for run in runs if recipe.uses_local(str(json.loads(run.provenance.read_text())["arm"]))]
+    arms = [str(json.loads(run.provenance.read_text())["arm"]) for run in runs]
+    behind = [(arm, run) for arm, run in zip(arms, runs, strict=True) if recipe.uses_local(arm)]
+    own = [run for _, run in behind]
     predictions = pd.concat([read_table(run.predictions) for run in own], ignore_index=True)
     plan = contest_plan(recipe.evaluation, reference=TRANSFER if TRANSFER in recipe.arms else None)
-    show_tournament(tournament(predictions, costs_of(own), plan, folder, title=recipe.name), folder)
+    held = tournament(predictions, costs_of(own), plan, folder, title=recipe.name)
+    remember(folder, plan, behind=behind, title=recipe.name)
+    show_tournament(held, folder)
 
 
 def run_one(config: Mapping[str, Any]) -> str:

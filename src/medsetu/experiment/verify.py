@@ -5,8 +5,8 @@ Nothing is trained and no torch is imported. A check that cannot be made says so
 """
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import pandas as pd
 import yaml
 
 from medsetu.core.errors import MedsetuError
-from medsetu.core.run import RunFolder, sha256_file
+from medsetu.core.run import RunFolder, content_key, read_yaml, sha256_file
 from medsetu.experiment.design import CURVE, Cell, cell_of, split_hash, thinned_assignment
 from medsetu.experiment.record import TABLE_PACKAGES, environment
 from medsetu.experiment.verdict import (
@@ -38,6 +38,7 @@ from medsetu.manifest.frozen import SUMMARY, load
 from medsetu.manifest.prepared import Prepared
 from medsetu.recipe.recipe import Recipe, read_recipe
 
+_CELL = ("arm", "seed", "fold", "local_share", "local_patients", "draw")  # keys of a recipe that differ between the runs of a study
 CAPSULE = "capsule.json"  # at the top of an unpacked capsule
 
 
@@ -53,6 +54,7 @@ class Source:
         trouble: Why there is no manifest; empty where there is one.
         damaged: Whether a manifest is here and cannot be trusted.
         left_out: Files that a capsule leaves out, with the reason.
+        memory: What was found of the manifest before; shared by the runs that rest on it.
     """
 
     run: RunFolder
@@ -62,6 +64,13 @@ class Source:
     trouble: str = ""
     damaged: bool = False
     left_out: Mapping[str, str] | None = None
+    memory: dict[Hashable, Any] = field(default_factory=dict)
+
+    def once(self, key: Hashable, make: Callable[[], Any]) -> Any:  # noqa: ANN401 - whatever is made
+        """Make what does not depend on the run, once for all runs of a manifest."""
+        if key not in self.memory:
+            self.memory[key] = make()
+        return self.memory[key]
 
     @property
     def cell(self) -> Cell:
@@ -79,13 +88,15 @@ class Sources:
     def __init__(self, left_out: Mapping[str, str] | None = None) -> None:
         self._left_out = left_out or {}
         self._known: dict[Path, Prepared | MedsetuError] = {}
+        self._recipes: dict[str, Recipe] = {}
+        self._memories: dict[Path, dict[Hashable, Any]] = {}
 
     def open(self, run: RunFolder) -> Source:
         """Read what a run says of itself; what cannot be read stays empty and is found by the checks."""
         try:
             facts = json.loads(run.provenance.read_text())
-            raw = yaml.safe_load(run.recipe.read_text())
-            recipe = read_recipe(raw)
+            raw = read_yaml(run.recipe)
+            recipe = self._recipe(raw)
         except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError, MedsetuError) as error:
             return Source(run, None, {}, None, f"recipe or provenance cannot be read ({type(error).__name__})", damaged=True)
         prefix = f"{run.path.name}/"
@@ -101,7 +112,14 @@ class Sources:
         found = self._known[place]
         if isinstance(found, MedsetuError):
             return Source(run, recipe, facts, None, found.what, damaged=True, left_out=left_out)
-        return Source(run, recipe, facts, found, left_out=left_out)
+        return Source(run, recipe, facts, found, left_out=left_out, memory=self._memories.setdefault(place, {}))
+
+    def _recipe(self, raw: Mapping[str, Any]) -> Recipe:
+        """Build a recipe once for all its cells."""
+        key = content_key({name: value for name, value in raw.items() if name not in _CELL})
+        if key not in self._recipes:
+            self._recipes[key] = read_recipe(raw)
+        return replace(self._recipes[key], raw=dict(raw))
 
 
 def manifest_place(folder: Path, raw: Mapping[str, Any]) -> Path | None:
@@ -124,12 +142,13 @@ def manifest_place(folder: Path, raw: Mapping[str, Any]) -> Path | None:
     return None
 
 
-def check_run(source: Source, *, images: int | None = 0) -> list[Check]:
+def check_run(source: Source, *, images: int | None = 0, here: Mapping[str, Any] | None = None) -> list[Check]:
     """Check one run.
 
     Args:
         source: The run, opened.
         images: Films whose bytes are hashed, drawn by name; None: all; 0: none.
+        here: What ``environment`` says of this process; None to ask it.
 
     Returns:
         The checks.
@@ -137,7 +156,7 @@ def check_run(source: Source, *, images: int | None = 0) -> list[Check]:
     checks = [*_parts(source)]
     if not source.facts or source.recipe is None:
         return [*checks, Check(PARTS, source.run.path.name, DIFFERS, note=source.trouble)]
-    checks += [*_environment(source.facts), *_weights(source)]
+    checks += [*_environment(source.facts, here or environment()), *_weights(source)]
     predictions = read_anyway(source.run.predictions)
     checks += [*_seed(source, predictions)]
     return [*checks, *_data(source, predictions, images=images)]
@@ -165,8 +184,7 @@ def _parts(source: Source) -> Iterator[Check]:
         yield Check(PARTS, part, UNCHECKED, note=reason)
 
 
-def _environment(facts: Mapping[str, Any]) -> Iterator[Check]:
-    here = environment()
+def _environment(facts: Mapping[str, Any], here: Mapping[str, Any]) -> Iterator[Check]:
     if "source" in facts:
         note = f"recorded revision {facts['git'] or facts['medsetu']}, this one {here['git'] or here['medsetu']}"
         yield compared(CODE, "source files of medsetu", recorded=facts["source"], found=here["source"], note=note)
@@ -220,21 +238,23 @@ def _data(source: Source, predictions: pd.DataFrame | None, *, images: int | Non
         return
     note = "samples, files, labels, groups or splits are others"
     yield compared(DATA, "manifest", recorded=facts["manifest"], found=prepared.fingerprint, note=note)
+    cell = source.cell
+    key = (recipe.split_seed, recipe.evaluation.primary, *(value for name, value in cell.identity.items() if name != "arm"))
     try:
-        assignment = thinned_assignment(recipe, prepared, source.cell)
+        assignment = source.once(key, lambda: thinned_assignment(recipe, prepared, cell))
     except MedsetuError as error:
         yield Check(SPLIT, "samples of this run", DIFFERS, note=error.what)
         return
     if "splits" in facts:
-        yield compared(SPLIT, "samples of this run", recorded=facts["splits"], found=split_hash(assignment), note=source.run.path.name)
+        found = source.once(("hash", *key), lambda: split_hash(assignment))
+        yield compared(SPLIT, "samples of this run", recorded=facts["splits"], found=found, note=source.run.path.name)
     if predictions is not None:
-        yield from _rows(predictions, prepared.manifest, assignment)
-    yield _images(prepared.manifest, most=images)
+        yield from _rows(predictions, source.once("known", lambda: prepared.manifest.set_index("sample_id")), assignment)
+    yield source.once(("films", images), lambda: _images(prepared.manifest, most=images))
 
 
-def _rows(predictions: pd.DataFrame, manifest: pd.DataFrame, assignment: "pd.Series[str]") -> Iterator[Check]:
+def _rows(predictions: pd.DataFrame, known: pd.DataFrame, assignment: "pd.Series[str]") -> Iterator[Check]:
     """Whether each prediction stands where the split says, with the label and on the side that the manifest says."""
-    known = manifest.set_index("sample_id")
     inside = predictions["sample_id"].isin(known.index)
     rows = predictions[inside]
     split = rows["sample_id"].map(assignment).to_numpy()
@@ -266,6 +286,32 @@ def _images(manifest: pd.DataFrame, *, most: int | None) -> Check:
     wrong = sum(sha256_file(path) != promised for path, promised in here)
     note = f"{len(here)} of {len(manifest)} films hashed"
     return Check(DATA, "films", DIFFERS if wrong else SAME, "as recorded", f"{wrong} with other bytes" if wrong else "as recorded", note)
+
+
+def check_files(folder: Path, record: Mapping[str, Any], *, left_out: Mapping[str, str]) -> list[Check]:
+    """Compare the files of an outcome with the hashes that its record promises.
+
+    Args:
+        folder: Its folder.
+        record: What was written down of it, with ``files``.
+        left_out: Files that a capsule leaves out, ``<folder>/<file>`` -> reason.
+
+    Returns:
+        One check per file.
+    """
+    checks = []
+    for name, promised in record["files"].items():
+        path = folder / name
+        reason = left_out.get(f"{folder.name}/{name}")
+        if reason is not None:
+            checks.append(Check(PARTS, f"{folder.name}/{name}", UNCHECKED, note=reason))
+        elif not path.is_file():
+            checks.append(Check(PARTS, f"{folder.name}/{name}", DIFFERS, note="the file is missing"))
+        elif (found := sha256_file(path)) != promised:
+            checks.append(compared(PARTS, f"{folder.name}/{name}", recorded=promised, found=found, note="the file was changed"))
+        else:
+            checks.append(Check(PARTS, f"{folder.name}/{name}", SAME))
+    return checks
 
 
 def read_anyway(path: Path) -> pd.DataFrame | None:

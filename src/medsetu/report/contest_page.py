@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
@@ -20,6 +21,7 @@ from medsetu.report.latex import latex_table
 from medsetu.report.number import words
 from medsetu.report.render import Drawing, page_loader
 
+PAGE, DATA = "compare.html", "compare.json"
 _METRICS = ("sensitivity", "specificity", "brier", "log_loss", "auprc")
 
 
@@ -41,15 +43,26 @@ def write_contest(found: Tournament, folder: Path, *, title: str, settings: Mapp
     Raises:
         ResourceError: A file cannot be written.
     """
-    for name in ("standings", "metrics", "pairs"):
-        write_table(getattr(found, name), folder / f"{name}.csv")
-    for sheet in (standings_sheet(found), metric_sheet(found), cost_sheet(found), pair_sheet(found)):
-        atomic_write(folder / f"{sheet.name}.tex", latex_table(sheet).encode())
+    for name, table in contest_csv(found).items():
+        write_table(table, folder / name)
+    for name, text in contest_texts(found, title=title, settings=settings).items():
+        atomic_write(folder / name, text.encode())
     for name, drawn in _figures(found).items():
         if drawn:
             atomic_write(folder / f"{name}.svg", _alone(drawn).encode())
-    write_json(folder / "compare.json", to_json(found, title=title, settings=settings))
-    return atomic_write(folder / "compare.html", to_page(found, title=title, settings=settings).encode())
+    write_json(folder / DATA, to_json(found, title=title, settings=settings))
+    return folder / PAGE
+
+
+def contest_csv(found: Tournament) -> dict[str, pd.DataFrame]:
+    """Name the tables that are written as CSV, all digits."""
+    return {f"{name}.csv": getattr(found, name) for name in ("standings", "metrics", "pairs")}
+
+
+def contest_texts(found: Tournament, *, title: str, settings: Mapping[str, Any]) -> dict[str, str]:
+    """Write what is read rather than computed with: the page and the tables in LaTeX, by the name of their file."""
+    sheets = (standings_sheet(found), metric_sheet(found), cost_sheet(found), pair_sheet(found))
+    return {**{f"{sheet.name}.tex": latex_table(sheet) for sheet in sheets}, PAGE: to_page(found, title=title, settings=settings)}
 
 
 def to_json(found: Tournament, *, title: str, settings: Mapping[str, Any]) -> dict[str, Any]:
