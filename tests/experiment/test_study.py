@@ -16,9 +16,6 @@ from fakes.film import SENTINEL
 from medsetu.core.errors import ConfigError
 from medsetu.core.run import sha256_file
 from medsetu.experiment import stage, study, train
-from medsetu.experiment.rematch import check_contest
-from medsetu.experiment.reproduce import folder_target
-from medsetu.experiment.verdict import SAME
 from medsetu.manifest.ledger import count_openings, read_openings
 
 RESULTS = ("results.csv", "matrix.csv", "contrasts.csv", "ladder.csv")
@@ -175,14 +172,6 @@ def test_a_study_of_variants_ends_with_a_tournament(variants):
     assert all(f"transfer:{name}" in text for name in ("probe", "logistic", "lp_ft"))
     assert "global-only" not in json.loads(text).get("contestants", [])
     assert "transfer:lp_ft" in variants.out
-
-
-def test_the_tournament_of_a_study_is_held_again_by_a_replay(variants):
-    checks = check_contest(variants.runs / "demo" / "compare")
-    assert {check.status for check in checks} == {SAME}
-    assert {check.item for check in checks if check.area == "numbers"} > {"compare/pairs.csv", "compare/compare.html"}
-    target = folder_target(variants.study)
-    assert [folder.name for folder in target.contests] == ["compare"]
 
 
 def test_variants_share_the_stage_they_start_from(variants):
