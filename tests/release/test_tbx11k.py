@@ -66,7 +66,7 @@ def test_splits_come_from_the_lists_and_a_missing_list_is_told(tmp_path):
     index = Tbx11k(root).index()
     assert set(index.samples["official_split"]) == {"train", ""}
     assert math.isnan(tb(index.samples)[3])
-    assert any("TBX11K_val.json is not here" in note for note in index.notes)
+    assert any("TBX11K_val is not here" in note for note in index.notes)
     (root / "annotations" / "json" / "TBX11K_train.json").unlink()
     with pytest.raises(DataError, match="No list of boxes"):
         Tbx11k(root).index()
@@ -84,6 +84,39 @@ def test_kinds_are_found_by_name_whatever_their_number(tmp_path):
             box["category_id"] = 30 - box["category_id"]
         path.write_text(json.dumps(content))
     assert Tbx11k(root).index().samples.equals(before)
+
+
+def test_plain_lists_and_xml_say_the_same_as_json(tmp_path):
+    root = write(tmp_path)
+    before = Tbx11k(root).index().samples
+    for part in ("xml", "lists"):
+        (root / ("annotations/xml" if part == "xml" else part)).mkdir()
+    for path in (root / "annotations" / "json").iterdir():
+        content = json.loads(path.read_text())
+        kind = {entry["id"]: entry["name"] for entry in content["categories"]}
+        lines = [entry["file_name"] for entry in content["images"]]
+        (root / "lists" / f"{path.stem}.txt").write_text("\n".join(lines) + "\n")
+        for film in content["images"]:
+            boxes = [box for box in content["annotations"] if box["image_id"] == film["id"]]
+            text = "".join(f"<object>\n\t<name>{kind[box['category_id']]}</name><bndbox/></object>" for box in boxes)
+            name = film["file_name"].split("/")[1].replace(".png", ".xml")
+            head = "<annotation><filename>ActiveTuberculosis</filename><source><name>TBX11K</name></source>"
+            (root / "annotations" / "xml" / name).write_text(f"{head}{text}</annotation>")
+        path.unlink()
+    assert Tbx11k(root).index().samples.equals(before)
+
+
+def test_an_entity_bomb_is_not_followed(tmp_path):
+    root = write(tmp_path)
+    (root / "annotations" / "json" / "TBX11K_train.json").unlink()
+    (root / "annotations" / "xml").mkdir()
+    (root / "lists").mkdir()
+    (root / "lists" / "TBX11K_train.txt").write_text("imgs/tb/tb0001.png\n../../tb/tb0002.png\n")
+    bomb = (
+        '<!DOCTYPE x [<!ENTITY a "ActiveTuberculosis"><!ENTITY b "&a;&a;&a;">]><annotation><object><name>&b;</name></object></annotation>'
+    )
+    (root / "annotations" / "xml" / "tb0001.xml").write_text(bomb)
+    assert math.isnan(tb(Tbx11k(root).index().samples)[1])
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"images": [], "annotations": [{"image_id": 1, "category_id": 1}], "categories": []}'])

@@ -14,10 +14,12 @@ from medsetu.core.errors import ConfigError, DataError
 from medsetu.core.label import MEANINGS, NEGATIVE, POSITIVE, UNKNOWN
 from medsetu.release.base import ReleaseIndex, finish_index, image_files, require_folder
 
-LISTS = {"train": "TBX11K_train.json", "val": "TBX11K_val.json"}
+LISTS = {"train": "TBX11K_train", "val": "TBX11K_val"}
 EXTRA = {"da+db": "nitrd", "mc+shenzhen": "shenzhen and montgomery"}  # folder of imgs/extra -> release that its films come from
 ACTIVE, LATENT = "ActiveTuberculosis", "ObsoletePulmonaryTuberculosis"
 _ALIKE = {"health": (NEGATIVE, NEGATIVE), "sick": (NEGATIVE, POSITIVE)}  # folder -> tuberculosis of any kind, abnormal
+_KIND = re.compile(r"<object>\s*<name>\s*(\w+)\s*</name>")
+_LONGEST = 1 << 20  # bytes of an XML file that are looked at
 _BORROWED = re.compile(r"^(?:(?P<word>[np])x?\d+|(?:MCUCXR|CHNCXR)_\d+_(?P<digit>[01]))$", re.IGNORECASE)
 
 
@@ -33,6 +35,8 @@ class _Lists:
 @dataclass(frozen=True)
 class Tbx11k:
     """TBX11K as downloaded: ``imgs/{health,sick,tb,test,extra}`` and ``annotations/json/TBX11K_{train,val}.json``.
+
+    A list that is not there as JSON is read from ``lists/TBX11K_{train,val}.txt`` with the boxes of ``annotations/xml``.
 
     Attributes:
         root: Folder that holds ``imgs`` and ``annotations``.
@@ -120,20 +124,30 @@ class Tbx11k:
 
     def _lists(self) -> _Lists:
         found = _Lists()
-        folder = require_folder(self.root / "annotations" / "json", release=self.name)
         for split, name in LISTS.items():
-            if not (folder / name).is_file():
+            packed, plain = self.root / "annotations" / "json" / f"{name}.json", self.root / "lists" / f"{name}.txt"
+            if not packed.is_file() and not plain.is_file():
                 found.absent.append(name)
                 continue
-            kinds = _boxes(folder / name)
+            kinds = _boxes(packed) if packed.is_file() else self._drawn(plain)
             found.split |= dict.fromkeys(kinds, split)
             found.kinds |= kinds
         if not found.split:
             raise DataError(
                 what="No list of boxes is there",
-                where=str(folder),
+                where=f"Release '{self.name}', folders annotations/json and lists",
                 remedy=f"Keep {' and '.join(LISTS.values())} where the release has them: the kind of tuberculosis stands in them alone",
             )
+        return found
+
+    def _drawn(self, path: Path) -> dict[str, set[str]]:
+        """Kinds of boxes by file name, from a plain list and one XML file per film with boxes. The XML is searched, never parsed."""
+        names = [line.strip().removeprefix("imgs/") for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        found: dict[str, set[str]] = {}
+        for name in names:
+            drawn = self.root / "annotations" / "xml" / f"{PurePosixPath(name).stem}.xml"
+            text = drawn.read_bytes()[:_LONGEST].decode("utf-8", errors="replace") if drawn.is_file() else ""
+            found[name] = set(_KIND.findall(text))
         return found
 
     def _notes(self, lists: _Lists, rows: Sequence[Mapping[str, object]]) -> list[str]:
