@@ -54,14 +54,14 @@ class World:
 WORLDS = (
     World(NO_SHIFT, SCORES),
     World(PREVALENCE, SCORES, prevalence=0.25),
-    World(COVARIATE, SCORES, beside=0.55),
+    World(COVARIATE, SCORES, beside=0.57),
     World(COVARIATE, SCORES, along=0.63, identifiable=False),
-    World(BOTH, SCORES, prevalence=0.25, beside=0.55, identifiable=False),
+    World(BOTH, SCORES, prevalence=0.24, beside=0.60, identifiable=False),
     World(NO_SHIFT, LABELS),
     World(PREVALENCE, LABELS, prevalence=0.32),
-    World(COVARIATE, LABELS, beside=0.55),
+    World(COVARIATE, LABELS, beside=0.57),
     World(COVARIATE, LABELS, along=0.63),
-    World(BOTH, LABELS, prevalence=0.32, beside=0.55),
+    World(BOTH, LABELS, prevalence=0.31, beside=0.60),
 )
 
 
