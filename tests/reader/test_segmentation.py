@@ -3,57 +3,17 @@
 
 import numpy as np
 import pytest
-from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
-from fakes.dicom import SENTINEL, dataset, to_bytes
-from fakes.series import AXIAL, head, write
+from fakes.dicom import SENTINEL
+from fakes.segmentation import items, segmentation
+from fakes.series import head, write
 from medsetu.core.errors import DataError
-from medsetu.reader.segmentation import SEGMENTATION, read_segmentation
+from medsetu.reader.segmentation import read_segmentation
 from medsetu.reader.series import read_series
 
 RNG = np.random.default_rng(0)
 BLEED, BONE = RNG.random((5, 6, 8)) < 0.3, RNG.random((5, 6, 8)) < 0.5
-
-
-def _items(**elements) -> Sequence:
-    item = Dataset()
-    for keyword, value in elements.items():
-        setattr(item, keyword, value)
-    return Sequence([item])
-
-
-def segmentation(masks, frames, *, kind="BINARY", step=2.5, **elements) -> bytes:
-    """Write frames (segment number, depth) of masks by number; fractional ones hold 0 to 200."""
-    planes, groups = [], []
-    for number, depth in frames:
-        group = Dataset()
-        group.PlanePositionSequence = _items(ImagePositionPatient=[-10.0, -20.0, depth * step + 10])
-        group.SegmentIdentificationSequence = _items(ReferencedSegmentNumber=number)
-        groups.append(group)
-        planes.append(masks[number][1][depth])
-    stored = np.stack(planes)
-    data = np.packbits(stored.ravel(), bitorder="little").tobytes() if kind == "BINARY" else (stored * 200).astype(np.uint8).tobytes()
-    listed = []
-    for number, (label, _) in masks.items():
-        item = Dataset()
-        item.SegmentNumber, item.SegmentLabel = number, label
-        listed.append(item)
-    shared = Dataset()
-    shared.PlaneOrientationSequence = _items(ImageOrientationPatient=list(AXIAL))
-    shared.PixelMeasuresSequence = _items(PixelSpacing=[0.75, 0.5], SliceThickness=step)
-    facts = {
-        "SOPClassUID": SEGMENTATION,
-        "Modality": "SEG",
-        "SegmentationType": kind,
-        "SegmentSequence": Sequence(listed),
-        "NumberOfFrames": len(frames),
-        "PixelData": data + b"\0" * (len(data) % 2),
-        "SharedFunctionalGroupsSequence": Sequence([shared]),
-        "PerFrameFunctionalGroupsSequence": Sequence(groups),
-    }
-    facts |= {"BitsAllocated": 1, "BitsStored": 1, "HighBit": 0} if kind == "BINARY" else {"MaximumFractionalValue": 200}
-    return to_bytes(dataset(np.zeros(stored.shape[1:], np.uint8), bits=8, **(facts | elements)))
 
 
 MASKS = {1: ("bleed", BLEED), 4: ("bone", BONE)}
@@ -90,7 +50,7 @@ def test_one_frame_is_a_volume_of_one_slice():
         ([(1, 0)], {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.2"}, "another object"),
         ([(1, 0)], {"NumberOfFrames": 2}, "functional groups"),
         ([(1, 0)], {"SegmentSequence": Sequence([])}, "a number and a label"),
-        ([(1, 0)], {"SegmentSequence": _items(SegmentNumber=2, SegmentLabel="x")}, "listed segments"),
+        ([(1, 0)], {"SegmentSequence": items(SegmentNumber=2, SegmentLabel="x")}, "listed segments"),
         ([(1, 0), (1, 1)], {"PixelData": b"\0\0"}, "a bit per voxel"),
     ],
 )
