@@ -26,7 +26,7 @@ RELEASES = {
     "nitrd_da": "DatasetA/Training/*.jpg",
     "mini_mias": "*.pgm",
 }
-NO_TEXT: frozenset[str] = frozenset()
+NO_TEXT = frozenset({"00004387_000", "00028589_000", "Normal-169", "mdb139", "px51"})
 """Films whose alarm was seen to be anatomy, a device or a side marker."""
 
 

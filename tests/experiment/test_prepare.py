@@ -11,9 +11,10 @@ from rich.console import Console
 from fakes import volumes
 from fakes.film import SENTINEL
 from fakes.folder import write
+from fakes.identified import SECRETS, dicom_bytes, image_header, patient_header
 from fakes.nifti import nifti
 from medsetu.core.errors import DataError
-from medsetu.experiment.prepare import prepare, summary
+from medsetu.experiment.prepare import prepare, privacy_notes, summary
 from medsetu.manifest.flow import coverage_table
 from medsetu.manifest.frozen import load
 from medsetu.manifest.plan import SplitPlan
@@ -165,3 +166,17 @@ def test_the_real_folders_of_volumes_and_slices(tmp_path, folder, ending, count)
     assert len(prepared.manifest) + len(prepared.excluded) + len(prepared.quarantine) == count
     assert len(prepared.quarantine) == 0
     assert folder in shown(prepared) or "external" in shown(prepared)
+
+
+def test_what_could_identify_a_patient_is_warned_of_by_rule_and_count(tmp_path):
+    for number in range(12):
+        (tmp_path / f"{number}.dcm").write_bytes(dicom_bytes(patient_header() if number % 2 else image_header()))
+    rows = [{"release": "own", "root": str(tmp_path), "path": f"{number}.dcm"} for number in range(12)]
+    manifest = pd.DataFrame([*rows, {"release": "gone", "root": str(tmp_path), "path": "missing.png"}])
+    (note,) = privacy_notes(manifest, files=20)
+    assert note.startswith("Privacy of own: ")
+    assert "in 6 of 12 files looked at" in note
+    assert "Patient's Name" in note
+    assert not [secret for secret in SECRETS if secret in note]
+    assert privacy_notes(manifest, files=0) == []
+    assert privacy_notes(manifest.iloc[:1], files=5) == []

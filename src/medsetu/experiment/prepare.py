@@ -17,6 +17,9 @@ from medsetu.manifest.flow import ANALYSED, coverage_table, fold_sizes, is_cross
 from medsetu.manifest.frozen import freeze
 from medsetu.manifest.plan import SplitPlan
 from medsetu.manifest.prepared import Prepared
+from medsetu.privacy.audit import Job, audit_file
+from medsetu.privacy.plan import audit_plan
+from medsetu.privacy.walk import summarise
 from medsetu.recipe.check import check_recipe
 from medsetu.recipe.recipe import Recipe, build_recipe
 from medsetu.release.base import Release
@@ -28,7 +31,8 @@ def main(config: Mapping[str, Any]) -> None:
     """Prepare the manifest of a recipe and show it.
 
     Args:
-        config: Resolved configuration of ``configs/prepare.yaml``; ``workers`` 0 takes one process per core.
+        config: Resolved configuration of ``configs/prepare.yaml``; ``workers`` 0 takes one process per core, ``audit`` 0 looks at no
+            file for what could identify a patient.
 
     Raises:
         MedsetuError: Whatever the recipe or a release refuses.
@@ -39,7 +43,35 @@ def main(config: Mapping[str, Any]) -> None:
         prepared = prepare_recipe(recipe, workers=int(config["workers"]) or None)
     console = Console()
     console.print(summary(prepared))
+    for note in privacy_notes(prepared.manifest, files=int(config["audit"])):
+        console.print(Text(note, style="yellow", overflow="fold"))
     console.print(Text(f"Frozen in {manifest_folder(recipe)}", overflow="fold"))
+
+
+def privacy_notes(manifest: pd.DataFrame, *, files: int) -> list[str]:
+    """Look at headers, metadata and names of some files of every release for what could identify a patient; pixels are left alone.
+
+    Args:
+        manifest: The manifest.
+        files: Files per release, spread evenly; 0 looks at none.
+
+    Returns:
+        One sentence per release with findings, by rule and count, never by value.
+    """
+    notes = []
+    plan = audit_plan(pixels=False)
+    for release, rows in manifest.groupby("release", sort=True) if files else ():
+        chosen = rows.iloc[:: max(1, len(rows) // files)].head(files)
+        paths = [(Path(str(root)) / str(path), Path(str(path))) for root, path in zip(chosen["root"], chosen["path"], strict=True)]
+        found = summarise([audit_file(Job(path, relative, plan)) for path, relative in paths if path.is_file()])
+        if found.total:
+            grave = found.findings[found.findings["counts"]]
+            first = ", ".join(f"{row['what']} ({row['count']})" for row in grave.head(3).to_dict("records"))
+            notes.append(
+                f"Privacy of {release}: {found.total} findings by {len(grave)} rules in {found.affected} of {len(found.files)} files looked "
+                f"at: {first}. See all with: medsetu audit {chosen['root'].iloc[0]}"
+            )
+    return notes
 
 
 def manifest_folder(recipe: Recipe) -> Path:
