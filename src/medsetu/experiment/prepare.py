@@ -68,8 +68,8 @@ def privacy_notes(manifest: pd.DataFrame, *, files: int) -> list[str]:
             grave = found.findings[found.findings["counts"]]
             first = ", ".join(f"{row['what']} ({row['count']})" for row in grave.head(3).to_dict("records"))
             notes.append(
-                f"Privacy of {release}: {found.total} findings by {len(grave)} rules in {found.affected} of {len(found.files)} files looked "
-                f"at: {first}. See all with: medsetu audit {chosen['root'].iloc[0]}"
+                f"Privacy of {release}: {found.total} findings by {len(grave)} rules in {found.affected} of {len(found.files)} files "
+                f"looked at: {first}. See all with: medsetu audit {chosen['root'].iloc[0]}"
             )
     return notes
 
