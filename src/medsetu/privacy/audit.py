@@ -181,8 +181,10 @@ def kind_of(path: Path) -> str:
         head = stream.read(_HEAD)
     if not head:
         raise DataError(what="the file is empty", where="Audited folder", remedy="Obtain it again")
+    if head[128:132] == b"DICM":  # before the others: its preamble may be that of a TIFF file
+        return "dicom"
     raster = next((kind for magic, kind in _RASTER.items() if head.startswith(magic)), "")
-    if raster and head[128:132] != b"DICM":
+    if raster:
         return raster
     if is_nifti(head):
         return "nifti"
