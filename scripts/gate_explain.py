@@ -101,6 +101,15 @@ def fixed_cut(bootstrap: int) -> Cut:
     return replace(FIXED, replicate=np.full((1, bootstrap), 0.5))
 
 
+def joined(waterfall: Waterfall, truth: Floats) -> Floats:
+    """Parts that are true, those that are not identified counted as unexplained."""
+    verdict = {part.name: part.verdict for part in waterfall.parts}
+    told = [name for name in PLAYERS if not verdict[name]]
+    by_name = dict(zip(PLAYERS, truth, strict=True))
+    hidden = sum(float(by_name[name]) for name in PLAYERS if verdict[name])
+    return np.array([by_name[name] + (hidden if name == UNEXPLAINED else 0.0) for name in told])
+
+
 def covers(waterfall: Waterfall, truth: Floats) -> tuple[bool, bool]:
     """Whether the interval of the total holds the truth, and those of all parts together."""
     known = [part for part in waterfall.parts if not part.verdict]
@@ -172,7 +181,7 @@ def held(item: tuple[Design, Truth, int], *, plan: ShiftPlan) -> dict[str, Held]
     all_in = bool(((split.low <= truth.terms) & (truth.terms <= split.high)).all())
     losses = [decision_waterfall(cohort, plan, scale=scale, cut=fixed_cut(plan.bootstrap)) for scale in SCALES]
     return {
-        "AUROC": None if waterfall.parts[-1].verdict else covers(waterfall, truth.parts),
+        "AUROC": None if waterfall.parts[-1].verdict else covers(waterfall, joined(waterfall, truth.parts)),
         "matched gap": (inside, inside) if gap.verdict == "matched" else None,
         **{scale: covers(one, parts) for scale, one, parts in zip(SCALES, losses, truth.losses, strict=True)},
         "DISDE": None if split.verdict else (bool(split.ends[0] <= truth.terms.sum() <= split.ends[1]), all_in),

@@ -122,7 +122,7 @@ def suggest(rate: ArrayLike, smoothed: ArrayLike) -> tuple[float, str]:
 
     Example:
         >>> rate = np.geomspace(1e-5, 1, 21)
-        >>> suggest(rate, 1 - np.tanh(np.log10(rate) + 3))[0].round(6)
+        >>> round(suggest(rate, 1 - np.tanh(np.log10(rate) + 3))[0], 6)
         0.001
     """
     rates, losses = np.asarray(rate, dtype=np.float64), np.asarray(smoothed, dtype=np.float64)
