@@ -68,11 +68,23 @@ def fuse_votes(readings: pd.DataFrame, *, key: str, findings: Sequence[str], pol
     fused = {}
     for name in findings:
         votes = readings.pivot(index=key, columns="reader", values=name).astype(np.float64)
-        fused[name] = pd.Series(policy_label(_checked(votes.to_numpy(), where=f"Finding '{name}'"), policy), index=votes.index)
+        fused[name] = pd.Series(policy_label(checked_votes(votes.to_numpy(), where=f"Finding '{name}'"), policy), index=votes.index)
     return pd.DataFrame(fused, columns=list(findings)).sort_index()
 
 
-def _checked(votes: Floats, *, where: str) -> Floats:
+def checked_votes(votes: Floats, *, where: str) -> Floats:
+    """Refuse votes that are none.
+
+    Args:
+        votes: (n, R) votes.
+        where: For the message.
+
+    Returns:
+        The votes.
+
+    Raises:
+        DataError: One is neither 1, 0 nor NaN.
+    """
     if not (np.isnan(votes) | np.isin(votes, (0.0, 1.0))).all():
         raise DataError(what="A reading is neither 1, 0 nor empty", where=where, remedy="Write 1 seen, 0 not seen, nothing for not read")
     return votes

@@ -187,7 +187,7 @@ def class_weights(labels: NDArray[np.float64]) -> NDArray[np.float64]:
     """
     parts = np.full(labels.shape, np.nan)
     for value in (0.0, 1.0):
-        match = labels == value
+        match = ~np.isnan(labels) & ((labels > 0.5) == value)  # a soft label belongs to the class it is nearer to
         parts = np.where(match, 0.5 / np.maximum(match.sum(axis=0), 1), parts)
     weights = np.nanmean(parts, axis=1)
     return np.asarray(weights / weights.sum())

@@ -165,10 +165,13 @@ def _terms_of_tables(raw: Mapping[str, Any]) -> str:
 
 
 def _with_codes(prepared: Prepared, code: Mapping[str, str]) -> Prepared:
-    tables = {name: renamed(getattr(prepared, name), code) for name in ("manifest", "splits", "quarantine", "excluded", "duplicates")}
+    tables = {
+        name: renamed(getattr(prepared, name), code) for name in ("manifest", "splits", "quarantine", "excluded", "duplicates", "votes")
+    }
     plan = {**prepared.facts["plan"], "known": {}}
     facts = {"plan": plan, "seed": prepared.facts["seed"], "sides": prepared.facts.get("sides", {}), "notes": []}
-    return replace(prepared, **tables, facts=facts, fingerprint=fingerprint(tables["manifest"], tables["splits"]))
+    facts |= {"consensus": prepared.facts.get("consensus", {})}
+    return replace(prepared, **tables, facts=facts, fingerprint=fingerprint(tables["manifest"], tables["splits"], tables["votes"]))
 
 
 def _add_run(capsule: _Capsule, run: RunFolder) -> None:

@@ -51,7 +51,7 @@ def run_cell(recipe: Recipe, prepared: Prepared, cell: Cell) -> RunFolder:
     hardware = detect(accelerator=recipe.trainer.accelerator, precision=recipe.trainer.precision, devices=recipe.trainer.devices)
     assignment = thinned_assignment(recipe, prepared, cell)
     check_overlap(prepared.manifest, assignment)
-    records = run_stages(recipe, cell, manifest=prepared.manifest, assignment=assignment, hardware=hardware)
+    records = run_stages(recipe, cell, manifest=prepared.learned(assignment), assignment=assignment, hardware=hardware)
     key = content_key([record.key for record in records] + [prepared.fingerprint, *recipe.evaluation.views], length=8)
     place = recipe.paths["runs"] / recipe.name
     run = RunFolder((place / CURVE if cell.is_thinned else place) / f"{cell.name}-{key}")
@@ -217,6 +217,7 @@ def provenance(recipe: Recipe, prepared: Prepared, cell: Cell, *, records: Seque
         "use": recipe.use,
         **cell.identity,
         "manifest": prepared.fingerprint,
+        "consensus": prepared.facts.get("consensus", {}),
         "views": list(recipe.evaluation.views),
         "labels_spent": spent,
         "stages": [{"name": record.name, "key": record.key, **record.facts} for record in records],

@@ -19,6 +19,7 @@ from medsetu.evaluation.score_table import FINDING, read_scores
 from medsetu.manifest.frozen import load
 from medsetu.manifest.ledger import count_openings, ledger_path, record_opening
 from medsetu.manifest.prepared import Prepared
+from medsetu.manifest.vote import table_of_readers
 from medsetu.recipe.instantiate import build
 from medsetu.recipe.sealed import read_seal, seal_path
 from medsetu.shift.cohort import Extras
@@ -67,12 +68,13 @@ def finished_runs(paths: Sequence[Path]) -> list[RunFolder]:
     return [RunFolder(path) for path in found]
 
 
-def evidence_of_runs(path: Path, *, arm: str) -> Evidence:
+def evidence_of_runs(path: Path, *, arm: str, finding: str | None = None) -> Evidence:
     """Gather the predictions of a run, or of all runs of one recipe.
 
     Args:
         path: Folder of a run, of the runs of a recipe, or the ``study`` folder among them.
         arm: Arm whose features are wanted, where there are several.
+        finding: The finding whose votes of readers are wanted; the primary one when None.
 
     Returns:
         The evidence.
@@ -99,13 +101,15 @@ def evidence_of_runs(path: Path, *, arm: str) -> Evidence:
     seal = read_seal(seal_path(Path(str(raw["paths"]["runs"])).expanduser(), str(raw["name"])))
     ledger = ledger_path(Path(str(raw["paths"]["work"])).expanduser(), prepared.fingerprint)
     opened = record_opening(ledger, predictions, verb="shift", recipe=str(raw["name"]), seal="" if seal is None else seal.sha256)
+    plan = build(raw["evaluation"], where="evaluation")
+    votes = table_of_readers(prepared.votes, finding=finding or plan.primary)
     names, values = ({}, None) if chosen is None else _features(chosen)
     return Evidence(
         title=str(raw["name"]),
         question=str(raw["question"]),
         predictions=predictions,
-        extras=Extras(facts=prepared.manifest, features=names, values=values),
-        plan=build(raw["evaluation"], where="evaluation"),
+        extras=Extras(facts=prepared.manifest, features=names, values=values, votes=votes),
+        plan=plan,
         runs=runs,
         prepared=prepared,
         folder=folder,

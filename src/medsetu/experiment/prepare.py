@@ -11,12 +11,15 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
+from medsetu.core.table import read_table, write_table
+from medsetu.evaluation.reader_table import ALL_READERS, reader_table
 from medsetu.experiment.journal import journal
 from medsetu.manifest.build import build
 from medsetu.manifest.flow import ANALYSED, coverage_table, fold_sizes, is_crossfitted, participant_flow, split_table
 from medsetu.manifest.frozen import freeze
 from medsetu.manifest.plan import SplitPlan
 from medsetu.manifest.prepared import Prepared
+from medsetu.manifest.vote import disagreements
 from medsetu.privacy.audit import Job, audit_file
 from medsetu.privacy.plan import audit_plan
 from medsetu.privacy.walk import summarise
@@ -24,6 +27,8 @@ from medsetu.recipe.check import check_recipe
 from medsetu.recipe.recipe import Recipe, build_recipe
 from medsetu.release.base import Release
 
+AGREEMENT, DISAGREEMENT = "agreement.csv", "disagreement.csv"
+MOST_FINDINGS = 12  # rows of agreement; the table holds all
 FEW_FINDINGS = 4  # a release with more findings shows their range instead of one row each
 
 
@@ -41,10 +46,13 @@ def main(config: Mapping[str, Any]) -> None:
     with journal():
         check_recipe(recipe)
         prepared = prepare_recipe(recipe, workers=int(config["workers"]) or None)
+        agreement = readers(prepared, manifest_folder(recipe))
     console = Console()
     console.print(summary(prepared))
     for note in privacy_notes(prepared.manifest, files=int(config["audit"])):
         console.print(Text(note, style="yellow", overflow="fold"))
+    if len(agreement):
+        console.print(_agreement_view(agreement))
     console.print(Text(f"Frozen in {manifest_folder(recipe)}", overflow="fold"))
 
 
@@ -129,6 +137,30 @@ def prepare(
     frozen, reused = freeze(built, folder)
     now = {name: built.facts[name] for name in ("files_read", "files_known", "read_seconds", "images_per_s", "cores_used_share", "cores")}
     return replace(frozen, facts=frozen.facts | now | {"reused": reused})
+
+
+def readers(prepared: Prepared, folder: Path) -> pd.DataFrame:
+    """Measure how far the readers agree and list the films on which they differ, beside a frozen manifest, where votes are known.
+
+    Args:
+        prepared: The manifest.
+        folder: Where it is frozen; gets ``agreement.csv`` and ``disagreement.csv``. What lies there for the frozen votes is used again.
+
+    Returns:
+        The table of ``medsetu.evaluation.reader_table``; empty without votes.
+
+    Raises:
+        ResourceError: The folder cannot be written.
+    """
+    if prepared.votes.empty:
+        return pd.DataFrame()
+    write_table(disagreements(prepared.votes, prepared.manifest), folder / DISAGREEMENT)
+    if prepared.facts.get("reused") and (folder / AGREEMENT).is_file():
+        return read_table(folder / AGREEMENT)
+    patient = prepared.manifest.set_index("sample_id")["patient_id"]
+    table = reader_table(prepared.votes, patient, seed=int(prepared.facts["seed"]))
+    write_table(table, folder / AGREEMENT)
+    return table
 
 
 def summary(prepared: Prepared) -> Group:
@@ -221,3 +253,24 @@ def _fold_lines(prepared: Prepared) -> list[Text]:
             parts = ", ".join(f"{row['split']} {row['smallest']} to {row['largest']}" for _, row in rows.iterrows())
             lines.append(Text(f"The {domain} side is cross-fitted in {rows['cells'].iloc[0]} cells; samples per cell: {parts}."))
     return lines
+
+
+def _agreement_view(agreement: pd.DataFrame) -> Group:
+    """Show the agreement of all readers per finding, the worst first, and the reader who differs most from the others."""
+    view = _table("Agreement of readers", "release and finding", "Krippendorff's alpha", "samples", "readers", "reader most at odds with the others")
+    together = agreement[agreement["reader"] == ALL_READERS].sort_values("value", na_position="last", kind="stable")
+    for _, row in together.head(MOST_FINDINGS).iterrows():
+        own = agreement[(agreement["release"] == row["release"]) & (agreement["finding"] == row["finding"])]
+        single = own[own["reader"] != ALL_READERS].dropna(subset=["value"]).sort_values("value", kind="stable")
+        odd = "" if single.empty else f"{single['reader'].iloc[0]} kappa {_with_interval(single.iloc[0])}"
+        name = Text(f"{row['release']}  {row['finding']}", style="cyan")
+        view.add_row(name, _with_interval(row), str(row["n_samples"]), str(row["n_readers"]), odd)
+    rest = len(together) - MOST_FINDINGS
+    told = f"{f'{rest} further findings; ' if rest > 0 else ''}every finding and reader: {AGREEMENT}; films on which they differ: {DISAGREEMENT}"
+    return Group(Text(), view, Text(told))
+
+
+def _with_interval(row: "pd.Series[Any]") -> str:
+    if pd.isna(row["value"]):
+        return "undefined"
+    return f"{row['value']:.2f}" + ("" if pd.isna(row["low"]) else f" [{row['low']:.2f}, {row['high']:.2f}]")

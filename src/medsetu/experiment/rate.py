@@ -60,12 +60,13 @@ def find_rate(recipe: Recipe, prepared: Prepared, cell: Cell, name: str, *, fold
     hardware = detect(accelerator=recipe.trainer.accelerator, precision=recipe.trainer.precision, devices=recipe.trainer.devices)
     assignment = assignment_of(prepared, cell)
     before = names[: names.index(name)]
-    records = run_stages(recipe, cell, manifest=prepared.manifest, assignment=assignment, hardware=hardware, names=before) if before else []
+    manifest = prepared.learned(assignment)
+    records = run_stages(recipe, cell, manifest=manifest, assignment=assignment, hardware=hardware, names=before) if before else []
     seed = cell.training_seed if recipe.stages[name].side == LOCAL else cell.seed
     stage = put_together(
         recipe,
         name,
-        manifest=prepared.manifest,
+        manifest=manifest,
         assignment=assignment,
         seed=seed,
         previous=records[-1] if records else None,

@@ -59,7 +59,8 @@ def main(config: Mapping[str, Any]) -> None:
         assignment = assignment_of(prepared, cell)
         check_overlap(prepared.manifest, assignment)
         seen = assignment[assignment.isin(LEARNED)]  # what is tested is not even in the tables that trials are given
-        manifest = prepared.manifest[prepared.manifest["sample_id"].isin(seen.index)]
+        manifest = prepared.learned(seen)
+        manifest = manifest[manifest["sample_id"].isin(seen.index)]
         folder = _folder(recipe, cell, plan, knobs, manifest=prepared.fingerprint, hardware=hardware)
         with only_one(folder / ".lock"):
             trials = Trials(folder, knobs, plan, mode=MONITORS[recipe.stages[recipe.stages_of(arm)[-1]].monitor])

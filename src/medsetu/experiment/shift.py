@@ -88,7 +88,8 @@ def _evidence(config: Mapping[str, Any]) -> tuple[Evidence, Path]:
         )
     output = Path(str(config["output"])).expanduser() if config.get("output") else None
     if run:
-        evidence = evidence_of_runs(Path(str(run)).expanduser(), arm=str(config.get("arm") or GLOBAL_ONLY))
+        arm, finding = str(config.get("arm") or GLOBAL_ONLY), config.get("finding")
+        evidence = evidence_of_runs(Path(str(run)).expanduser(), arm=arm, finding=None if finding is None else str(finding))
         return evidence, output or evidence.folder / "shift"
     path = Path(str(scores)).expanduser()
     votes = Path(str(config["votes"])).expanduser() if config.get("votes") else None

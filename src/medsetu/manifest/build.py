@@ -20,6 +20,7 @@ from medsetu.manifest.progress import progress
 from medsetu.manifest.quarantine import refuse_too_many
 from medsetu.manifest.scan import Record, Task, cores, read_files
 from medsetu.manifest.store import ScanStore
+from medsetu.manifest.vote import decide, no_votes, rule_notes, votes_of
 from medsetu.release.base import Release
 
 FILLED = {"modality": "", "view": "", "laterality": "", "sex": "", "device": ""}  # facts the file may add where the release is silent
@@ -31,6 +32,7 @@ class _Indexed:
     samples: pd.DataFrame
     excluded: pd.DataFrame
     notes: list[str]
+    votes: pd.DataFrame
 
 
 def build(
@@ -62,6 +64,7 @@ def build(
         ResourceError: A result cannot be written.
     """
     indexed = _index(sides)
+    indexed.samples, rules = decide(indexed.samples, indexed.votes, consensus=plan.consensus)
     records, speed = _scan(indexed.samples, workers=cores() if workers is None else workers, cache=cache)
     reasons = pd.Series([record.reason for record in records], index=indexed.samples.index)
     unreadable = stack([removed(rows, str(reason)) for reason, rows in indexed.samples[reasons != ""].groupby(reasons)])
@@ -75,16 +78,26 @@ def build(
     drawn = split.draw(manifest, plan=plan, seed=seed)
     manifest = conform(manifest.assign(split=split.split_column(manifest, drawn)), MANIFEST_COLUMNS, name="manifest")
     leakage.check_overlap(manifest, drawn.splits)
-    notes = [*indexed.notes, *notes, *_grouping_notes(manifest, indexed.notes), *_duplicate_notes(settled), *drawn.notes]
+    votes = indexed.votes[indexed.votes["sample_id"].isin(manifest["sample_id"])].reset_index(drop=True)
+    notes = [
+        *indexed.notes,
+        *rule_notes(rules),
+        *notes,
+        *_grouping_notes(manifest, indexed.notes),
+        *_duplicate_notes(settled),
+        *drawn.notes,
+    ]
     facts = {"plan": asdict(plan), "seed": seed, "sides": _side_facts(manifest, drawn), "notes": list(dict.fromkeys(notes)), **speed}
+    facts |= {"consensus": rules}
     return Prepared(
         manifest=manifest,
         splits=drawn.splits,
         quarantine=stack([unreadable, settled.quarantine]),
         excluded=stack([indexed.excluded, settled.excluded]),
         duplicates=settled.duplicates,
-        fingerprint=fingerprint(manifest, drawn.splits),
+        fingerprint=fingerprint(manifest, drawn.splits, votes),
         facts=facts,
+        votes=votes,
     )
 
 
@@ -92,12 +105,13 @@ def _index(sides: Mapping[str, Sequence[Release]]) -> _Indexed:
     for name in sides:
         if name not in DOMAINS:
             raise ConfigError(what=f"Side '{name}' is not known", where="Key sides", value=name, allowed=DOMAINS)
-    samples, excluded, notes = [], [], []
+    samples, excluded, notes, votes = [], [], [], []
     for domain in DOMAINS:
         for release in sides.get(domain, ()):
             index = release.index()
             samples.append(index.samples.assign(domain=domain, root=str(release.root)))
             excluded.append(index.excluded.assign(release=release.name, domain=domain))
+            votes.append(votes_of(index.readings, release=release.name))
             notes += [f"{release.name}: {note}" for note in index.notes]
     if not samples:
         raise ConfigError(what="No release is named", where="Key sides", remedy="Name at least one release on the global or local side")
@@ -109,7 +123,8 @@ def _index(sides: Mapping[str, Sequence[Release]]) -> _Indexed:
             where=f"Sides {', '.join(table.loc[table['sample_id'] == repeated.iloc[0], 'domain'])}, first: {repeated.iloc[0]}",
             remedy="Name each release on one side only, and give two folders of one kind two names",
         )
-    return _Indexed(table, stack(excluded), notes)
+    said = [rows for rows in votes if len(rows)]
+    return _Indexed(table, stack(excluded), notes, pd.concat(said, ignore_index=True) if said else no_votes())
 
 
 def _scan(samples: pd.DataFrame, *, workers: int, cache: Path | None) -> tuple[list[Record], dict[str, Any]]:

@@ -14,6 +14,7 @@ from medsetu.core.table import MANIFEST_COLUMNS, conform, finding_columns, read_
 from medsetu.manifest.leakage import check_overlap
 from medsetu.manifest.prepared import DUPLICATE_COLUMNS, REMOVED_COLUMNS, Prepared, fingerprint
 from medsetu.manifest.quarantine import LISTING
+from medsetu.manifest.vote import no_votes
 
 FORMAT = 1
 SUMMARY = "prepare.json"  # written last: a folder without it is not finished
@@ -24,6 +25,7 @@ TABLES = {
     "excluded": "excluded.csv",
     "duplicates": "duplicates.csv",
 }
+VOTES = "votes.parquet"  # only where a release tells what each reader said
 _TEXT = pd.StringDtype(na_value=float("nan"))
 
 
@@ -43,6 +45,8 @@ def save(prepared: Prepared, folder: Path) -> Path:
     """
     check_overlap(prepared.manifest, prepared.splits)
     paths = {name: write_table(getattr(prepared, name), folder / file) for name, file in TABLES.items()}
+    if len(prepared.votes):
+        paths["votes"] = write_table(prepared.votes, folder / VOTES)
     files = {path.name: sha256_file(path) for path in paths.values()}
     write_json(folder / SUMMARY, {"format": FORMAT, "fingerprint": prepared.fingerprint, "facts": prepared.facts, "files": files})
     return folder
@@ -81,7 +85,8 @@ def load(folder: Path) -> Prepared:
     tables["duplicates"] = _listing(folder / TABLES["duplicates"], DUPLICATE_COLUMNS).astype(
         {"distance": "int64", "correlation": "float64"}
     )
-    if fingerprint(tables["manifest"], tables["splits"]) != summary["fingerprint"]:
+    tables["votes"] = read_table(folder / VOTES) if VOTES in summary["files"] else no_votes()
+    if fingerprint(tables["manifest"], tables["splits"], tables["votes"]) != summary["fingerprint"]:
         raise DataError(
             what="The frozen manifest does not have the fingerprint that was promised",
             where=str(folder),
@@ -109,7 +114,7 @@ def freeze(prepared: Prepared, folder: Path) -> tuple[Prepared, bool]:
         save(prepared, folder)
         return load(folder), False
     before = load(folder)
-    if before.fingerprint == prepared.fingerprint:
+    if before.fingerprint == prepared.fingerprint and _rules(before) == _rules(prepared):  # a soft label may leave every class as it was
         return replace(before, manifest=prepared.manifest), True  # facts that decide no split (age, folder, seen) are those of today
     raise DataError(
         what=f"The data or the plan changed since the splits were frozen: {'; '.join(changes(before, prepared))}",
@@ -137,12 +142,21 @@ def changes(before: Prepared, after: Prepared) -> list[str]:
     for words, columns in {"files with other bytes": ["sha256"], "labels changed": shared, "samples on another side": ["domain"]}.items():
         told[words] = _differing(old.loc[both, columns], new.loc[both, columns])
     told["samples in another group"] = _differing(old.loc[both, ["group_id"]], new.loc[both, ["group_id"]])
+    told["votes of readers added or gone"] = len(_votes(before) ^ _votes(after))
     phrases = [f"{count} {words}" for words, count in told.items() if count]
     settings = {"seed": (before.facts.get("seed"), after.facts.get("seed"))}
     plans = [_plain(prepared.facts.get("plan", {})) for prepared in (before, after)]
     settings |= {f"manifest.{name}": (plans[0].get(name), plans[1].get(name)) for name in plans[1]}
     phrases += [f"{name} was {was} and is {now}" for name, (was, now) in settings.items() if was != now]
     return phrases or ["the samples are the same and are split differently"]
+
+
+def _rules(prepared: Prepared) -> Any:  # noqa: ANN401 - a JSON-like value
+    return _plain(prepared.facts.get("consensus", {}))
+
+
+def _votes(prepared: Prepared) -> set[tuple[object, ...]]:
+    return set(prepared.votes.itertuples(index=False, name=None))
 
 
 def _differing(old: pd.DataFrame, new: pd.DataFrame) -> int:

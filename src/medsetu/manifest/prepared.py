@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from medsetu.core.table import finding_columns
+from medsetu.manifest.vote import no_votes, to_learn
 
 REMOVED_COLUMNS = ("sample_id", "release", "domain", "reason")
 DUPLICATE_COLUMNS = ("a", "b", "kind", "distance", "correlation", "action")
@@ -30,6 +31,7 @@ class Prepared:
         duplicates: Pairs ``a, b``, their kind (exact, near, inverted), distance in bits, correlation, and what was done.
         fingerprint: Hash of sample ids, file hashes, labels, groups and splits; equal content has an equal fingerprint.
         facts: Plan, seed, counts, notes, and how fast the files were read.
+        votes: What each reader said, ``medsetu.manifest.vote.VOTE_COLUMNS``; empty where no release tells.
     """
 
     manifest: pd.DataFrame
@@ -39,11 +41,16 @@ class Prepared:
     duplicates: pd.DataFrame
     fingerprint: str
     facts: dict[str, Any] = field(default_factory=dict)
+    votes: pd.DataFrame = field(default_factory=no_votes)
 
     @property
     def notes(self) -> tuple[str, ...]:
         """Sentences that a reader of any later table should know."""
         return tuple(self.facts.get("notes", ()))
+
+    def learned(self, assignment: "pd.Series[str]") -> pd.DataFrame:
+        """Samples with the labels that training learns from: where the rule is ``soft``, the share of readers on training films."""
+        return to_learn(self.manifest, assignment, votes=self.votes, rules=self.facts.get("consensus", {}))
 
 
 def removed(rows: pd.DataFrame, reason: str) -> pd.DataFrame:
@@ -75,12 +82,13 @@ def stack(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return pd.concat([empty, *tables], ignore_index=True)
 
 
-def fingerprint(manifest: pd.DataFrame, splits: pd.DataFrame) -> str:
-    """Hash what decides a study: samples, their bytes, labels, groups and splits. Order of rows and columns does not matter.
+def fingerprint(manifest: pd.DataFrame, splits: pd.DataFrame, votes: pd.DataFrame | None = None) -> str:
+    """Hash what decides a study: samples, their bytes, labels, groups, splits, and votes where there are any. Order of rows and columns does not matter.
 
     Args:
         manifest: Manifest with finding columns.
         splits: Splits table.
+        votes: Votes of readers; None for none.
 
     Returns:
         64 hexadecimal digits (SHA-256).
@@ -95,7 +103,8 @@ def fingerprint(manifest: pd.DataFrame, splits: pd.DataFrame) -> str:
     rows = manifest.sort_values("sample_id")[["sample_id", "sha256", "domain", "group_id", *findings]]
     cells = splits.sort_values(["sample_id", "repeat", "fold"])[["sample_id", "repeat", "fold", "split"]]
     digest = hashlib.sha256("\x1f".join(findings).encode())
-    for table in (rows, cells):
+    said = [] if votes is None or votes.empty else [votes.sort_values(["sample_id", "finding", "reader"])[["sample_id", "finding", "vote"]]]
+    for table in (rows, cells, *said):
         text = table.to_csv(index=False, header=False, lineterminator="\n")
         digest.update(b"\x1e" + text.encode())
     return digest.hexdigest()

@@ -232,9 +232,15 @@ def _films(rows: pd.DataFrame, *, side: str, extras: Extras) -> Films | None:
         seed=table.index.to_numpy(np.int64),
         facts=_facts(facts, extras),
         features=None if without or extras.values is None else extras.values[place],
-        votes=None if extras.votes is None else extras.votes.reindex(complete).to_numpy(np.float64),
+        votes=_votes(extras.votes, complete),
         note="; ".join(filter(None, notes)),
     )
+
+
+def _votes(votes: pd.DataFrame | None, films: pd.Index) -> Floats | None:
+    """Votes of the readers who read any of these films; None where nobody did."""
+    read = None if votes is None else votes.reindex(films).dropna(axis=1, how="all")
+    return None if read is None or read.empty else read.to_numpy(np.float64)
 
 
 def _unit(patient: "pd.Series[str]") -> str:

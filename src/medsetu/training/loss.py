@@ -18,7 +18,7 @@ def prevalence_weight(label: Tensor, *, limit: float) -> Tensor:
     """Weigh positives by negatives / positives of each finding, within bounds.
 
     Args:
-        label: (N, L), 1 / 0 / NaN unknown.
+        label: (N, L), 1 / 0 / NaN unknown; a soft label counts on both sides.
         limit: Bound b; weights are kept in [1/b, b].
 
     Returns:
@@ -28,8 +28,8 @@ def prevalence_weight(label: Tensor, *, limit: float) -> Tensor:
         >>> prevalence_weight(torch.tensor([[1.0], [0.0], [0.0], [float("nan")]]), limit=10.0)
         tensor([2.])
     """
-    positive = (label == 1).sum(0).float()
-    negative = (label == 0).sum(0).float()
+    positive = torch.nansum(label, 0).float()
+    negative = torch.nansum(1 - label, 0).float()
     usable = (positive > 0) & (negative > 0)
     weight = torch.where(usable, negative / positive.clamp(min=1), torch.ones_like(positive))
     return weight.clamp(1 / limit, limit)
