@@ -8,13 +8,13 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from fakes import volumes
+from fakes import vindr_cxr, volumes
 from fakes.film import SENTINEL
 from fakes.folder import write
 from fakes.identified import SECRETS, dicom_bytes, image_header, patient_header
 from fakes.nifti import nifti
 from medsetu.core.errors import DataError
-from medsetu.experiment.prepare import prepare, privacy_notes, summary
+from medsetu.experiment.prepare import AGREEMENT, DISAGREEMENT, agreement_view, prepare, privacy_notes, readers, summary
 from medsetu.manifest.flow import coverage_table
 from medsetu.manifest.frozen import load
 from medsetu.manifest.plan import SplitPlan
@@ -22,6 +22,7 @@ from medsetu.reader.series import read_series
 from medsetu.release.harmonised import Harmonised, read_names
 from medsetu.release.nitrd import Nitrd
 from medsetu.release.table import Table
+from medsetu.release.vindr_cxr import VindrCxr
 
 ADAPTERS = sorted({name.release for name in read_names()})
 DATA = Path(os.environ.get("MEDSETU_DATA", Path(__file__).parents[2] / ".." / "shared" / "data"))
@@ -180,3 +181,33 @@ def test_what_could_identify_a_patient_is_warned_of_by_rule_and_count(tmp_path):
     assert not [secret for secret in SECRETS if secret in note]
     assert privacy_notes(manifest, files=0) == []
     assert privacy_notes(manifest.iloc[:1], files=5) == []
+
+
+def test_votes_give_agreement_and_a_sheet_of_disagreements(tmp_path):
+    release = VindrCxr(vindr_cxr.write(tmp_path / "vindr", per_class=12))
+    out = tmp_path / "out"
+    plan = SplitPlan(consensus={"vindr_cxr": {"tuberculosis": "any-positive", "*": "majority"}}, minimum_test=4)
+    prepared = prepare({"local": [release]}, plan=plan, seed=0, folder=out, workers=0)
+    table = readers(prepared, out)
+    tb = table[table["finding"] == "tuberculosis"].set_index("reader")
+    assert tb.loc["all", "n_readers"] == 3
+    assert tb.loc["all", "low"] < tb.loc["all", "value"] < tb.loc["all", "high"]
+    assert set(tb.index) - {"all"} == set(prepared.votes["reader"])
+    sheet = pd.read_csv(out / DISAGREEMENT)
+    assert set(sheet["finding"]) == {"tuberculosis", "lung_cavity", "effusion"}
+    assert (sheet.loc[sheet["finding"] == "tuberculosis", ["present", "absent", "label"]] == [2, 1, 1]).all(axis=None)
+    console = Console(file=io.StringIO(), width=120)
+    console.print(agreement_view(table))
+    shown_text = console.file.getvalue()
+    assert "tuberculosis" in shown_text
+    assert "further findings" in shown_text
+    assert any("any-positive (tuberculosis), majority" in note for note in prepared.notes)
+    again = prepare({"local": [release]}, plan=plan, seed=0, folder=out, workers=0)
+    (out / AGREEMENT).write_text((out / AGREEMENT).read_text().replace("krippendorff_alpha", "kept"))
+    assert "kept" in set(readers(again, out)["measure"])  # equal votes are not measured again
+
+
+def test_without_votes_there_is_nothing_to_agree_on(sides, tmp_path):
+    prepared = prepare(sides, plan=SplitPlan(), seed=0, folder=tmp_path / "out", workers=0)
+    assert readers(prepared, tmp_path / "out").empty
+    assert not (tmp_path / "out" / "votes.parquet").exists()

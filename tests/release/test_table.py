@@ -179,7 +179,7 @@ def test_missing_or_broken_files_are_named(tmp_path):
         _table(tmp_path / "nowhere").index()
     with pytest.raises(DataError, match=r"labels\.csv"):
         _table(tmp_path).index()
-    (tmp_path / "labels.csv").write_bytes(b"file,\xff\xfe\n")
+    (tmp_path / "labels.csv").write_bytes(b'file,"open\n')
     with pytest.raises(DataError, match="cannot be read"):
         _table(tmp_path).index()
     (tmp_path / "labels.csv").write_bytes(b"")
@@ -219,3 +219,43 @@ def test_rows_may_name_volumes_folders_of_slices_and_members(tmp_path):
         ["table/extra.nii.gz", "image without row"],
         ["table/p09/thin", "row without image"],
     ]
+
+
+def _readings(tmp_path, **change):
+    """Three readers per film, one row each; the third sees tuberculosis everywhere."""
+    root = write(tmp_path, orphans=False)
+
+    def per_reader(frame):
+        rows = [frame.assign(seen_by=name, diagnosis="TB" if name == "Dr C" else frame["diagnosis"]) for name in ("Dr A", "Dr B", "Dr C")]
+        return pd.concat(rows).sample(frac=1.0, random_state=1).assign(**change)
+
+    _edit(root, per_reader)
+    return root
+
+
+def test_a_row_per_reader_keeps_every_vote(tmp_path):
+    root = _readings(tmp_path)
+    one = _table(write(tmp_path / "one", orphans=False)).index().samples
+    release = _table(root, columns={**COLUMNS, "reader": "seen_by"})
+    index = release.index()
+    pd.testing.assert_frame_equal(index.samples, one)
+    assert len(index.readings) == 3 * len(one)
+    assert set(index.readings["reader"]) == {"Dr A", "Dr B", "Dr C"}
+    strict = _table(root, columns={**COLUMNS, "reader": "seen_by"}, policy="any-positive").index().samples
+    assert (strict["tuberculosis"] == 1).all()
+
+
+def test_rows_of_readers_that_contradict_each_other_in_facts_are_refused(tmp_path):
+    columns = {**COLUMNS, "reader": "seen_by"}
+    with pytest.raises(DataError, match="tell different facts"):
+        _table(_readings(tmp_path / "a", age=[str(20 + number) for number in range(48)]), columns=columns).index()
+    with pytest.raises(DataError, match="two rows for one image"):
+        _table(_readings(tmp_path / "b", seen_by="Dr A"), columns=columns).index()
+
+
+def test_a_sheet_of_another_coding_is_read(tmp_path):
+    root = write(tmp_path)
+    before = _table(root).index().samples
+    text = (root / "labels.csv").read_text()
+    (root / "labels.csv").write_bytes(text.encode("utf-16"))
+    pd.testing.assert_frame_equal(_table(root).index().samples, before)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from medsetu.core.vote import MAJORITY, policy_label
-from medsetu.evaluation.agreement import Agreement, cohen_kappa, krippendorff_alpha
+from medsetu.evaluation.agreement import cohen_kappa, krippendorff_alpha
 
 ALL_READERS = "all"
 TOGETHER, AGAINST_OTHERS = "krippendorff_alpha", "cohen_kappa_against_others"
@@ -27,9 +27,9 @@ def reader_table(
         level: Confidence level in (0, 1).
 
     Returns:
-        Per release and finding one row of all readers (Krippendorff's alpha, which needs no complete readings), then one per reader: Cohen's
-        kappa against the majority of the others on the films that both read; a tie of the others is no reading. Undefined values are NaN
-        with the reason in ``note``.
+        Per release and finding one row of all readers (Krippendorff's alpha, which needs no complete readings), then one per reader:
+        Cohen's kappa against the majority of the others on the films that both read; a tie of the others is no reading. Undefined values
+        are NaN with the reason in ``note``.
 
     Example:
         >>> rows = [("s%02d" % film, "a", reader, "mass", float(film % 2)) for film in range(20) for reader in "xy"]
@@ -38,7 +38,6 @@ def reader_table(
         >>> table[["reader", "value"]].values.tolist()
         [['all', 1.0], ['x', 1.0], ['y', 1.0]]
     """
-    options = {"replicates": replicates, "seed": seed, "level": level}
     found = []
     for (release, finding), rows in votes.groupby(["release", "finding"], sort=True):
         table = rows.pivot(index="sample_id", columns="reader", values="vote")
@@ -47,13 +46,10 @@ def reader_table(
             continue
         known = patient.reindex(table.index)
         cluster = None if known.isna().all() else known.fillna("film " + table.index.to_series().astype(str)).to_numpy(dtype=str)
-        found.append((release, finding, ALL_READERS, TOGETHER, *_numbers(krippendorff_alpha(read, cluster=cluster, **options))))
+        together = krippendorff_alpha(read, cluster=cluster, replicates=replicates, seed=seed, level=level)
+        found.append((release, finding, ALL_READERS, TOGETHER, *astuple(together)))
         for place, name in enumerate(readers):
             others = policy_label(np.delete(read, place, axis=1), MAJORITY)
-            alone = cohen_kappa(read[:, place], others, cluster=cluster, **options)
-            found.append((release, finding, name, AGAINST_OTHERS, *_numbers(alone)))
+            alone = cohen_kappa(read[:, place], others, cluster=cluster, replicates=replicates, seed=seed, level=level)
+            found.append((release, finding, name, AGAINST_OTHERS, *astuple(alone)))
     return pd.DataFrame(found, columns=list(COLUMNS))
-
-
-def _numbers(found: Agreement) -> tuple[object, ...]:
-    return astuple(found)

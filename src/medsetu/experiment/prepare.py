@@ -52,7 +52,7 @@ def main(config: Mapping[str, Any]) -> None:
     for note in privacy_notes(prepared.manifest, files=int(config["audit"])):
         console.print(Text(note, style="yellow", overflow="fold"))
     if len(agreement):
-        console.print(_agreement_view(agreement))
+        console.print(agreement_view(agreement))
     console.print(Text(f"Frozen in {manifest_folder(recipe)}", overflow="fold"))
 
 
@@ -255,9 +255,18 @@ def _fold_lines(prepared: Prepared) -> list[Text]:
     return lines
 
 
-def _agreement_view(agreement: pd.DataFrame) -> Group:
-    """Show the agreement of all readers per finding, the worst first, and the reader who differs most from the others."""
-    view = _table("Agreement of readers", "release and finding", "Krippendorff's alpha", "samples", "readers", "reader most at odds with the others")
+def agreement_view(agreement: pd.DataFrame) -> Group:
+    """Show the agreement of all readers per finding, the worst first, and the reader who differs most from the others.
+
+    Args:
+        agreement: What ``readers`` gives.
+
+    Returns:
+        What ``rich.console.Console.print`` can show.
+    """
+    view = _table(
+        "Agreement of readers", "release and finding", "Krippendorff's alpha", "samples", "readers", "reader most at odds with the others"
+    )
     together = agreement[agreement["reader"] == ALL_READERS].sort_values("value", na_position="last", kind="stable")
     for _, row in together.head(MOST_FINDINGS).iterrows():
         own = agreement[(agreement["release"] == row["release"]) & (agreement["finding"] == row["finding"])]
@@ -266,7 +275,8 @@ def _agreement_view(agreement: pd.DataFrame) -> Group:
         name = Text(f"{row['release']}  {row['finding']}", style="cyan")
         view.add_row(name, _with_interval(row), str(row["n_samples"]), str(row["n_readers"]), odd)
     rest = len(together) - MOST_FINDINGS
-    told = f"{f'{rest} further findings; ' if rest > 0 else ''}every finding and reader: {AGREEMENT}; films on which they differ: {DISAGREEMENT}"
+    more = f"{rest} further findings; " if rest > 0 else ""
+    told = f"{more}every finding and reader: {AGREEMENT}; films on which readers differ: {DISAGREEMENT}"
     return Group(Text(), view, Text(told))
 
 

@@ -20,7 +20,7 @@ from medsetu.manifest.progress import progress
 from medsetu.manifest.quarantine import refuse_too_many
 from medsetu.manifest.scan import Record, Task, cores, read_files
 from medsetu.manifest.store import ScanStore
-from medsetu.manifest.vote import decide, no_votes, rule_notes, votes_of
+from medsetu.manifest.vote import check_consensus, decide, no_votes, rule_notes, votes_of
 from medsetu.release.base import Release
 
 FILLED = {"modality": "", "view": "", "laterality": "", "sex": "", "device": ""}  # facts the file may add where the release is silent
@@ -64,7 +64,7 @@ def build(
         ResourceError: A result cannot be written.
     """
     indexed = _index(sides)
-    indexed.samples, rules = decide(indexed.samples, indexed.votes, consensus=plan.consensus)
+    indexed.samples, rules = decide(indexed.samples, indexed.votes, consensus=check_consensus(plan.consensus))
     records, speed = _scan(indexed.samples, workers=cores() if workers is None else workers, cache=cache)
     reasons = pd.Series([record.reason for record in records], index=indexed.samples.index)
     unreadable = stack([removed(rows, str(reason)) for reason, rows in indexed.samples[reasons != ""].groupby(reasons)])

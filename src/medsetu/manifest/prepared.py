@@ -83,7 +83,9 @@ def stack(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
 
 def fingerprint(manifest: pd.DataFrame, splits: pd.DataFrame, votes: pd.DataFrame | None = None) -> str:
-    """Hash what decides a study: samples, their bytes, labels, groups, splits, and votes where there are any. Order of rows and columns does not matter.
+    """Hash what decides a study: samples, their bytes, labels, groups, splits, and votes where there are any.
+
+    Order of rows and columns does not matter.
 
     Args:
         manifest: Manifest with finding columns.

@@ -184,7 +184,7 @@ def to_learn(
     """
     soft = [(release, finding) for release, told in rules.items() for finding, rule in told.items() if rule == SOFT]
     table = manifest.copy() if soft else manifest
-    learned = table["sample_id"].map(assignment) == "train" if soft else None
+    learned = table["sample_id"].map(assignment) == "train"
     for release, finding in soft:
         rows = votes[(votes["release"] == release) & (votes["finding"] == finding)]
         share = table["sample_id"].map(rows.groupby("sample_id")["vote"].mean())
@@ -205,9 +205,9 @@ def disagreements(votes: pd.DataFrame, manifest: pd.DataFrame) -> pd.DataFrame:
     counts = votes.groupby(["sample_id", "finding"])["vote"].agg(["sum", "size"]).reset_index()
     split = counts[(counts["sum"] > 0) & (counts["sum"] < counts["size"])]
     findings = [name for name in split["finding"].unique() if name in manifest]
-    label = manifest.set_index("sample_id")[findings].stack(future_stack=True).rename("label").rename_axis(["sample_id", "finding"])
+    label = manifest[["sample_id", *findings]].melt("sample_id", var_name="finding", value_name="label")
     told = split.assign(present=split["sum"].astype("int64"), absent=(split["size"] - split["sum"]).astype("int64"))
-    return told.join(label, on=["sample_id", "finding"])[list(DISAGREEMENT_COLUMNS)].reset_index(drop=True)
+    return told.merge(label, on=["sample_id", "finding"], how="left")[list(DISAGREEMENT_COLUMNS)].reset_index(drop=True)
 
 
 def table_of_readers(votes: pd.DataFrame, *, finding: str) -> pd.DataFrame | None:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bring your own data: a label table (CSV, TSV, Parquet) and a folder of images, joined by configuration alone."""
+"""Bring your own data: a label table (CSV, TSV, Parquet) or Pascal VOC boxes, and a folder of images, joined by configuration alone."""
 
+import io
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -10,20 +11,14 @@ from typing import Any
 import pandas as pd
 
 from medsetu.core.errors import ConfigError, DataError
-from medsetu.core.label import NEGATIVE, POSITIVE, UNKNOWN, check_findings, finding_name
-from medsetu.core.sample import age_in_years, pseudonym, sex_letter
+from medsetu.core.label import check_findings, finding_name
+from medsetu.core.vote import MAJORITY, POLICIES, fuse_votes
+from medsetu.reader.sheet import decode
 from medsetu.release.base import IMAGE_SUFFIXES, ReleaseIndex, ending, finish_index, image_files, require_file, require_folder
+from medsetu.release.table_boxes import UNLISTED, box_rows, box_rule, fold_objects, is_box_folder
+from medsetu.release.table_cell import BLANK, FACT_READERS, POLICY, label_of, require_known, rule_of, text_of, word_of
 
-FACTS = ("image", "patient", "study", "site", "country", "modality", "view", "laterality", "sex", "age", "device", "split")
-POLICY: dict[str, float] = {"unknown": UNKNOWN, "positive": POSITIVE, "negative": NEGATIVE}
-ANY_OTHER = "*"
-
-_BLANK = ("", "na", "n/a", "nan", "null")
-_VIEWS = {"pa": "PA", "ap": "AP", "ll": "LL", "l": "LL", "lat": "LL", "lateral": "LL", "cc": "CC", "mlo": "MLO"}
-_SIDES = {"l": "L", "left": "L", "r": "R", "right": "R", "b": "B", "both": "B", "bilateral": "B"}
-_SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test", "testing": "test"}
-_RULE_KEYS = ("column", "positive", "negative", "unknown")
-
+FACTS = ("image", "patient", "study", "site", "country", "modality", "view", "laterality", "sex", "age", "device", "split", "reader")
 
 UNKEYED = "Patient numbers were hashed without a secret key and could be found again by trial: set MEDSETU_PSEUDONYM_KEY"
 
@@ -34,17 +29,21 @@ class Table:
 
     Attributes:
         root: Folder of the images; paths never leave it.
-        labels: Label table; as given, or relative to root. ``.csv``, ``.tsv``, ``.tab``, ``.txt`` or ``.parquet``.
+        labels: Label table; as given, or relative to root. ``.csv``, ``.tsv``, ``.tab``, ``.txt`` or ``.parquet``; or a folder of Pascal
+            VOC files (``.xml``), each named as its image: ``finding_columns`` is then finding to object, or objects.
         finding_columns: Finding to column (1 present, 0 absent, -1 uncertain, blank), or to ``{column, positive, negative, unknown}``
             with lists of values, where ``"*"`` stands for any other value that is not blank.
         columns: Fact to column. ``image`` is required: the path below root, or its beginning when ``suffix`` completes it. Further facts:
-            patient, study, site, country, modality, view, laterality, sex, age (years or DICOM age), device, split.
-        label_policy: What ``blank`` and ``uncertain`` (-1) mean: unknown, positive or negative; both unknown unless said otherwise.
+            patient, study, site, country, modality, view, laterality, sex, age (years or DICOM age), device, split; and reader, where each
+            reader of an image has a row: every vote is kept, and ``policy`` makes the label.
+        label_policy: What ``blank`` and ``uncertain`` (-1) mean: unknown, positive or negative; both unknown unless said otherwise. Of
+            boxes ``unlisted``: negative where an image without a file shows none of the objects; it is left out unless said otherwise.
         country: ISO 3166 alpha-3 code, where no column tells it.
         modality: DICOM's word (CR, DX, MG, CT, MR, US), where no column tells it.
         site: Hospital or centre, where no column tells it.
         suffix: Ending to add to each image name, such as ``.png``.
         separator: Field separator; by the ending of the table when empty.
+        policy: How votes become a label: ``majority``, ``any-positive`` or ``unanimous``; ``manifest.consensus`` may say otherwise.
         name: Name of the release in tables.
     """
 
@@ -58,18 +57,20 @@ class Table:
     site: str = ""
     suffix: str = ""
     separator: str = ""
+    policy: str = MAJORITY
     name: str = "table"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "root", Path(self.root))
         object.__setattr__(self, "labels", Path(self.labels))
         where = f"Release '{self.name}'"
-        _known(self.columns, FACTS, where=f"{where}, key columns")
+        require_known(self.columns, FACTS, where=f"{where}, key columns")
         if "image" not in self.columns:
             raise ConfigError(what="No column holds the image", where=f"{where}, key columns", remedy="Write columns: {image: <column>}")
-        _known(self.label_policy, ("blank", "uncertain"), where=f"{where}, key label_policy")
-        _known(self.label_policy.values(), tuple(POLICY), where=f"{where}, key label_policy")
-        _known(self.finding_columns, [finding_name(name) for name in self.finding_columns], where=f"{where}, key finding_columns")
+        require_known(self.label_policy, ("blank", "uncertain", UNLISTED), where=f"{where}, key label_policy")
+        require_known(self.label_policy.values(), tuple(POLICY), where=f"{where}, key label_policy")
+        require_known([self.policy], POLICIES, where=f"{where}, key policy")
+        require_known(self.finding_columns, [finding_name(name) for name in self.finding_columns], where=f"{where}, key finding_columns")
         check_findings(self.findings, self.findings, where=f"{where}, key finding_columns")
 
     @property
@@ -101,16 +102,52 @@ class Table:
         notes += [f"{int((~there).sum())} rows without image and {len(orphans)} images without row were left out"] if excluded else []
         notes += [] if "patient" in self.columns else ["No patient ids: splits and intervals are by image"]
         notes += [UNKEYED] if "patient" in self.columns and not os.environ.get("MEDSETU_PSEUDONYM_KEY") else []
-        return finish_index(rows, release=self.name, root=self.root, findings=self.findings, excluded=excluded, notes=notes)
+        readings = rows[["path", "reader", *self.findings]] if "reader" in self.columns else None
+        if readings is not None:
+            rows = self._fuse(rows)
+            notes.append(f"Labels are the {self.policy} of the readers of each image, unless manifest.consensus says otherwise")
+        elif self._boxes is not None:
+            rows = fold_objects(rows, findings=self.findings)
+        return finish_index(
+            rows, release=self.name, root=self.root, findings=self.findings, excluded=excluded, notes=notes, readings=readings
+        )
+
+    @property
+    def _boxes(self) -> Path | None:
+        """Folder of boxes, where the labels are that."""
+        return next((path for path in (self.labels, self.root / self.labels) if is_box_folder(path)), None)
+
+    def _rules(self) -> dict[str, dict[str, Any]]:
+        drawn = self._boxes is not None
+        return {finding: rule_of(box_rule(spec) if drawn else spec) for finding, spec in self.finding_columns.items()}
+
+    def _fuse(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """One row per image: votes by the policy, facts that all readers' rows tell alike."""
+        facts = [name for name in rows.columns if name not in ("reader", *self.findings)]
+        told = rows[facts].drop_duplicates()
+        for rule, wrong in (
+            ("A reader has two rows for one image", rows.loc[rows.duplicated(["path", "reader"]), "path"]),
+            ("Rows of one image tell different facts", told.loc[told["path"].duplicated(), "path"]),
+        ):
+            if len(wrong):
+                raise DataError(
+                    what=rule, where=f"Release '{self.name}', first: {self.name}/{wrong.iloc[0]}", remedy="Correct the label table"
+                )
+        fused = fuse_votes(rows, key="path", findings=self.findings, policy=self.policy)
+        return told.merge(fused, left_on="path", right_index=True)
 
     def _read(self) -> pd.DataFrame:
+        boxes = self._boxes
+        if boxes is not None:
+            every = self.label_policy.get(UNLISTED) == "negative"
+            return self._needed(box_rows(boxes, root=self.root, release=self.name, every=every), boxes)
         path = require_file(self.labels if self.labels.is_file() else self.root / self.labels, release=self.name)
         separator = self.separator or ("\t" if path.suffix.lower() in (".tsv", ".tab") else ",")
         try:
             if path.suffix.lower() == ".parquet":
                 frame = pd.read_parquet(path)
             else:
-                frame = pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+                frame = pd.read_csv(io.StringIO(decode(path.read_bytes())), sep=separator, dtype=str, keep_default_na=False)
         except (ValueError, OSError) as error:
             raise DataError(
                 what=f"The label table cannot be read ({type(error).__name__})",
@@ -118,13 +155,16 @@ class Table:
                 remedy="Save it as UTF-8 CSV, TSV or Parquet, and name its separator",
             ) from error
         frame.columns = frame.columns.map(lambda column: str(column).strip())
-        needed = dict.fromkeys([*self.columns.values(), *(_rule(spec)["column"] for spec in self.finding_columns.values())])
+        return self._needed(frame, path)
+
+    def _needed(self, frame: pd.DataFrame, path: Path) -> pd.DataFrame:
+        needed = dict.fromkeys([*self.columns.values(), *(rule["column"] for rule in self._rules().values())])
         for wanted in needed:
             if wanted not in frame.columns:
                 raise ConfigError(
                     what=f"Column '{wanted}' is not in the label table", where=str(path), value=wanted, allowed=list(frame.columns)
                 )
-        return frame[list(needed)].map(_text)
+        return frame[list(needed)].map(text_of)
 
     def _paths(self, frame: pd.DataFrame) -> pd.Series:
         names = frame[self.columns["image"]].str.replace("\\", "/")
@@ -137,7 +177,7 @@ class Table:
                     remedy="Write paths relative to root, or make root the folder that holds all images",
                 )
         twice = paths[(paths != "") & paths.duplicated()]
-        if len(twice):
+        if len(twice) and "reader" not in self.columns and self._boxes is None:
             raise DataError(
                 what=f"{len(twice)} images have more than one row",
                 where=f"Release '{self.name}', first: {self.name}/{twice.iloc[0]}",
@@ -147,16 +187,18 @@ class Table:
 
     def _samples(self, frame: pd.DataFrame, paths: pd.Series) -> tuple[pd.DataFrame, list[str]]:
         rows = pd.DataFrame({"path": paths, "country": self.country, "modality": self.modality, "site": self.site})
+        if "reader" in self.columns:
+            rows["reader"] = frame[self.columns["reader"]]
         notes: list[str] = []
         for fact, column in self.columns.items():
-            if fact in _READERS:
-                target, reader = _READERS[fact]
+            if fact in FACT_READERS:
+                target, reader = FACT_READERS[fact]
                 rows[target] = [reader(self.name, cell) for cell in frame[column]]
                 unread = rows[target].isin([""]) | rows[target].isna()
-                notes += self._unread(fact, column, count=int((unread & ~frame[column].str.lower().isin(_BLANK)).sum()))
+                notes += self._unread(fact, column, count=int((unread & ~frame[column].str.lower().isin(BLANK)).sum()))
         policy = {"blank": "unknown", "uncertain": "unknown", **self.label_policy}
-        for finding, spec in self.finding_columns.items():
-            rows[finding] = self._labels(frame, paths, rule=_rule(spec), policy=policy)
+        for finding, rule in self._rules().items():
+            rows[finding] = self._labels(frame, paths, rule=rule, policy=policy)
         return rows, notes
 
     def _unread(self, fact: str, column: str, *, count: int) -> list[str]:
@@ -169,8 +211,8 @@ class Table:
         return [f"{count} values of column '{column}' are not understood as {fact} and are left unknown"] if count else []
 
     def _labels(self, frame: pd.DataFrame, paths: pd.Series, *, rule: Mapping[str, Any], policy: Mapping[str, str]) -> pd.Series:
-        cells = frame[rule["column"]].map(_word)
-        values = {cell: _label(cell, rule=rule, policy=policy) for cell in cells.unique()}
+        cells = frame[rule["column"]].map(word_of)
+        values = {cell: label_of(cell, rule=rule, policy=policy) for cell in cells.unique()}
         strange = cells.map(lambda cell: values[cell] is None).astype(bool)
         if strange.any():
             raise DataError(
@@ -197,94 +239,3 @@ def _is_used(file: str, used: set[str]) -> bool:
     return any(parent in used for parent in (file, *(parent.as_posix() for parent in PurePosixPath(file).parents))) or any(
         path.startswith(f"{file}/") for path in used
     )
-
-
-def _known(words: Any, allowed: Sequence[str], *, where: str) -> None:  # noqa: ANN401 - keys or values of a configuration
-    for word in words:
-        if word not in allowed:
-            raise ConfigError(what=f"'{word}' is not known here", where=where, value=str(word), allowed=list(allowed))
-
-
-def _rule(spec: Any) -> dict[str, Any]:  # noqa: ANN401 - a column name, or a mapping from YAML
-    """Write a finding's source the long way: column, and the words of each list."""
-    long = {"column": spec} if isinstance(spec, str) else dict(spec)
-    _known(long, _RULE_KEYS, where="Key finding_columns")
-    if "column" not in long:
-        raise ConfigError(what="A finding names no column", where="Key finding_columns", remedy="Write {column: <column>, positive: [...]}")
-    lists = {key: tuple(_word(value) for value in long.get(key, ())) for key in _RULE_KEYS[1:]}
-    return {"column": str(long["column"]).strip(), **lists}
-
-
-def _label(cell: str, *, rule: Mapping[str, Any], policy: Mapping[str, str]) -> float | None:
-    """Value of one cell; None when the rule does not cover it.
-
-    Example:
-        >>> rule, policy = _rule({"column": "x", "positive": ["TB"], "negative": ["*"]}), {"blank": "unknown", "uncertain": "unknown"}
-        >>> [_label(cell, rule=rule, policy=policy) for cell in ("tb", "healthy", "", "-1")]
-        [1.0, 0.0, nan, nan]
-    """
-    for key in ("positive", "negative", "unknown"):
-        if cell in rule[key]:
-            return POLICY[key]
-    if cell in _BLANK:
-        return POLICY[policy["blank"]]
-    if cell == "-1":
-        return POLICY[policy["uncertain"]]
-    if not any(rule[key] for key in ("positive", "negative", "unknown")):
-        return {"1": POSITIVE, "true": POSITIVE, "0": NEGATIVE, "false": NEGATIVE}.get(cell)
-    return next((POLICY[key] for key in ("positive", "negative", "unknown") if ANY_OTHER in rule[key]), None)
-
-
-def _text(cell: Any) -> str:  # noqa: ANN401 - any cell of a parquet file
-    """Write a cell as text: missing is empty, whole numbers lose their point.
-
-    Example:
-        >>> _text(17.0), _text(None), _text(" a ")
-        ('17', '', 'a')
-    """
-    if cell is None or cell is pd.NaT or cell is pd.NA or cell != cell:
-        return ""
-    if isinstance(cell, float) and cell.is_integer():
-        return str(int(cell))
-    return str(cell).strip()
-
-
-def _word(cell: Any) -> str:  # noqa: ANN401 - a cell, or a value from YAML
-    """Write a value so that 1, 1.0 and "1", or TB and tb, are the same word.
-
-    Example:
-        >>> _word("1.0"), _word(True), _word(" TB ")
-        ('1', 'true', 'tb')
-    """
-    text = _text(cell).lower()
-    try:
-        return _text(float(text)) or text
-    except (ValueError, OverflowError):
-        return text
-
-
-def _age(text: str) -> float:
-    try:
-        years = float(text)
-    except ValueError:
-        return age_in_years(text)
-    return years if 0 <= years <= 120 else UNKNOWN
-
-
-def _blank_or(value: str, cell: str) -> str | float:
-    return UNKNOWN if cell.lower() in _BLANK else value
-
-
-_READERS: dict[str, tuple[str, Callable[[str, str], str | float]]] = {  # fact -> column of the samples, and how a cell becomes a value
-    "patient": ("patient_id", lambda release, cell: _blank_or(pseudonym(release, cell), cell)),
-    "study": ("study_id", lambda release, cell: _blank_or(pseudonym(release, f"study/{cell}"), cell)),
-    "site": ("site", lambda _, cell: cell),
-    "country": ("country", lambda _, cell: cell.upper()),
-    "modality": ("modality", lambda _, cell: cell.upper()),
-    "view": ("view", lambda _, cell: _VIEWS.get(cell.lower(), "")),
-    "laterality": ("laterality", lambda _, cell: _SIDES.get(cell.lower(), "")),
-    "sex": ("sex", lambda _, cell: sex_letter(cell)),
-    "age": ("age_years", lambda _, cell: _age(cell)),
-    "device": ("device", lambda _, cell: cell),
-    "split": ("official_split", lambda _, cell: _SPLITS.get(cell.lower(), "")),
-}
