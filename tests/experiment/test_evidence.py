@@ -2,6 +2,7 @@
 """Evidence: runs and their manifest, or a table and its votes; what is missing or mixed is named."""
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ from fakes.score_table import score_table
 from medsetu.core.errors import ConfigError, DataError
 from medsetu.core.run import RunFolder
 from medsetu.experiment.evidence import evidence_of_runs, evidence_of_scores, finished_runs, run_fact
+from medsetu.manifest.vote import VOTE_COLUMNS
 
 
 def table(tmp_path, **changes):
@@ -27,6 +29,19 @@ def test_a_study_brings_every_arm_its_manifest_and_the_features_of_one_arm(finis
     assert evidence.extras.values.shape[0] == len(evidence.extras.features) > 0
     assert evidence.openings >= 1
     assert evidence.seal == ""
+
+
+def test_runs_bring_the_votes_of_their_manifest(finished, monkeypatch):
+    evidence = evidence_of_runs(finished.study, arm="global-only")
+    assert evidence.extras.votes is None
+    prepared, finding = evidence.prepared, evidence.plan.primary
+    rows = [(name, "r", reader, finding, 1.0) for name in prepared.manifest["sample_id"] for reader in ("x", "y")]
+    votes = pd.DataFrame(rows, columns=list(VOTE_COLUMNS))
+    monkeypatch.setattr("medsetu.experiment.evidence.load", lambda _: replace(prepared, votes=votes))
+    found = evidence_of_runs(finished.study, arm="global-only").extras.votes
+    assert list(found.columns) == ["x", "y"]
+    assert set(found.index) == set(prepared.manifest["sample_id"])
+    assert evidence_of_runs(finished.study, arm="global-only", finding="another").extras.votes is None
 
 
 def test_the_folder_of_runs_is_the_same_as_its_study(finished):

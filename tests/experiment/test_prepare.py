@@ -201,7 +201,7 @@ def test_votes_give_agreement_and_a_sheet_of_disagreements(tmp_path):
     shown_text = console.file.getvalue()
     assert "tuberculosis" in shown_text
     assert "further findings" in shown_text
-    assert any("any-positive (tuberculosis), majority" in note for note in prepared.notes)
+    assert any("by majority (26 findings), any-positive (tuberculosis)" in note for note in prepared.notes)
     again = prepare({"local": [release]}, plan=plan, seed=0, folder=out, workers=0)
     (out / AGREEMENT).write_text((out / AGREEMENT).read_text().replace("krippendorff_alpha", "kept"))
     assert "kept" in set(readers(again, out)["measure"])  # equal votes are not measured again

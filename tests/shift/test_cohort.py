@@ -87,3 +87,12 @@ def test_films_that_a_seed_or_the_features_lack_are_counted():
     assert "2 local films left out: not every seed has scored them" in cohort.local_films.note
     assert "5 global films have no features" in cohort.global_films.note
     assert cohort.global_films.features is None
+
+
+def test_a_side_that_nobody_read_has_no_votes():
+    table = predictions()
+    names = sorted(set(table.loc[table["domain"] == "local", "sample_id"]))
+    votes = pd.DataFrame({"r1": 1.0, "r2": 0.0, "elsewhere": float("nan")}, index=names)
+    cohort = cohort_of(table, finding="tuberculosis", arm="global-only", extras=Extras(votes=votes))
+    assert cohort.global_films.votes is None
+    assert cohort.local_films.votes.shape == (len(cohort.local_films), 2)

@@ -16,6 +16,7 @@ DAWID_SKENE, SOFT = "dawid_skene", "soft"
 RULES = (*POLICIES, DAWID_SKENE, SOFT)
 OWN = "own"  # the label is what the release says
 ANY_NAME = "*"
+MOST_NAMED = 4  # findings that a sentence names
 VOTE_COLUMNS = {"sample_id": "str", "release": "str", "reader": "str", "finding": "str", "vote": "float64"}
 DISAGREEMENT_COLUMNS = ("sample_id", "finding", "present", "absent", "label")
 
@@ -234,13 +235,13 @@ def rule_notes(rules: Mapping[str, Mapping[str, str]]) -> list[str]:
     notes = []
     for release, told in rules.items():
         by_rule = {rule: [name for name, other in told.items() if other == rule] for rule in dict.fromkeys(told.values()) if rule != OWN}
-        parts = [f"{rule} ({_listed(names, len(told))})" for rule, names in by_rule.items()]
+        parts = [f"{rule} ({_listed(names)})" for rule, names in by_rule.items()]
         notes += [f"{release}: votes of readers became labels by {', '.join(parts)}"] if parts else []
     return notes
 
 
-def _listed(names: Sequence[str], of: int) -> str:
-    return f"all {of} findings" if len(names) == of > 1 else ", ".join(names)
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names) if len(names) <= MOST_NAMED else f"{len(names)} findings"
 
 
 def _check_names(consensus: Mapping[str, Any], votes: pd.DataFrame) -> None:
