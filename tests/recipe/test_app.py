@@ -106,3 +106,10 @@ def test_plain_names_the_interpolation_that_leads_nowhere():
 def test_a_mandatory_value_on_the_command_line():
     with pytest.raises(ConfigError, match="run=<value>"):
         run([], verb="evaluate")
+
+
+@pytest.mark.parametrize(
+    ("verb", "words"), [("monitor", ["scores=in"]), ("deidentify", ["in=in", "out=out"]), ("shift", ["run=scores.csv"])]
+)
+def test_names_of_columns_can_be_given_on_the_command_line(verb, words):
+    assert run([*words, "columns={score: probability}"], verb=verb)["columns"]["score"] == "probability"
