@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 import io
-import itertools
 
 import numpy as np
 import pytest
@@ -8,7 +7,7 @@ from PIL import Image
 
 from fakes.folder import picture
 from medsetu.manifest.plan import Similarity
-from medsetu.manifest.similarity import candidate_pairs, fine_structure, pairwise, perceptual_hash, thumbnail
+from medsetu.manifest.similarity import MIRROR, NEGATIVE, fine_structure, mirrored, pairwise, perceptual_hash, thumbnail
 
 NEAR = Similarity()
 
@@ -64,25 +63,17 @@ def test_other_pictures_are_not():
     assert np.abs(np.triu(fine @ fine.T, 1)).max() < 0.8
 
 
-@pytest.mark.parametrize("block", [1, 3, 100])
-def test_candidates_equal_brute_force(block):
-    generator = np.random.default_rng(0)
-    left = generator.integers(0, 2**64, 20, dtype=np.uint64)
-    left[3], left[7], left[9] = left[2] ^ np.uint64(5), ~left[2], ~left[2] ^ np.uint64(1)
-    right = np.concatenate([left[:4], ~left[5:6]])
-
-    def found(*sides):
-        return {
-            (int(i), int(j)): int(b) for rows in candidate_pairs(*sides, distance=2, block=block) for i, j, b in zip(*rows, strict=True)
-        }
-
-    def expected(pairs, other):
-        bits = {(i, j): (int(left[i]) ^ int(other[j])).bit_count() for i, j in pairs}
-        return {pair: count for pair, count in bits.items() if count <= 2 or count >= 62}
-
-    assert found(left) == expected(itertools.combinations(range(20), 2), left)
-    assert found(left, right) == expected(itertools.product(range(20), range(5)), right)
-    assert len(found(left)) == 6
+@pytest.mark.parametrize("change", ["jpeg", "half size", "negative"])
+def test_a_mirrored_copy_turns_the_bits_of_the_mirror(change):
+    for seed in range(8):
+        original = picture(seed, shape=(192, 160))
+        small = [
+            thumbnail(np.ascontiguousarray(pixels, dtype=np.float32)) for pixels in (original, CHANGES[change](original[:, ::-1].copy()))
+        ]
+        mask, sign = (MIRROR ^ NEGATIVE, -1) if change == "negative" else (MIRROR, 1)
+        assert (perceptual_hash(small[0]) ^ perceptual_hash(small[1]) ^ mask).bit_count() <= NEAR.distance
+        fine = fine_structure(np.stack(small))
+        assert sign * pairwise(mirrored(fine[:1]), fine[1:])[0] >= NEAR.correlation
 
 
 def test_a_picture_without_structure_resembles_nothing():

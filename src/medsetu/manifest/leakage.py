@@ -13,14 +13,16 @@ from scipy.sparse.csgraph import connected_components
 from medsetu.core.errors import LeakageError
 from medsetu.core.sample import EXTERNAL, GLOBAL, LOCAL
 from medsetu.core.table import finding_columns
+from medsetu.manifest.neighbour import near_pairs
 from medsetu.manifest.plan import Similarity
 from medsetu.manifest.prepared import DUPLICATE_COLUMNS, FIXED, removed, stack
-from medsetu.manifest.similarity import HASH_BITS, THUMBNAIL, candidate_pairs, fine_structure, pairwise
+from medsetu.manifest.similarity import MIRROR, NEGATIVE, THUMBNAIL, fine_structure, mirrored, pairwise
 
 UNCONFIRMED = 4  # bits: 1 of 796,953 pairs of distinct chest films is as close as this, so a hash alone may be believed
 PRECEDENCE = (GLOBAL, LOCAL, EXTERNAL)  # a sample leaves the earlier side when the later one has it too
 
-EXACT, NEAR, INVERTED = "exact", "near", "inverted"
+EXACT, NEAR, INVERTED, MIRRORED, TURNED = "exact", "near", "inverted", "mirrored", "mirrored and inverted"
+CHANGES = {NEAR: 0, INVERTED: NEGATIVE, MIRRORED: MIRROR, TURNED: MIRROR ^ NEGATIVE}  # bits of the hash that each change turns
 
 _TEXT = pd.StringDtype(na_value=float("nan"))
 
@@ -43,7 +45,7 @@ class Settled:
 
 
 def find_pairs(manifest: pd.DataFrame, thumbnails: NDArray[np.float16], *, near: Similarity) -> pd.DataFrame:
-    """Find equal files by SHA-256 and near duplicates by perceptual hash, confirmed on the thumbnails.
+    """Find equal files by SHA-256 and near duplicates, also negatives and mirror images, by perceptual hash, confirmed on the thumbnails.
 
     Args:
         manifest: Rows with ``sample_id``, ``sha256`` and ``phash``.
@@ -60,15 +62,14 @@ def find_pairs(manifest: pd.DataFrame, thumbnails: NDArray[np.float16], *, near:
     hashes = np.array([int(text, 16) for text in manifest["phash"].iloc[single]], dtype=np.uint64)
     fine = fine_structure(thumbnails)
     found = [exact]
-    for left, right, bits in candidate_pairs(hashes, distance=near.distance):
-        alike = pairwise(fine[single[left]], fine[single[right]])
-        negative = bits > HASH_BITS // 2
-        sure = np.where(negative, -alike, alike) >= near.correlation
-        names = [manifest["sample_id"].iloc[single[side[sure]]].to_numpy() for side in (left, right)]
-        kind = np.where(negative[sure], INVERTED, NEAR)
-        distance = np.where(negative[sure], HASH_BITS - bits[sure].astype(np.int64), bits[sure])
-        found.append(pd.DataFrame({"a": names[0], "b": names[1], "kind": kind, "distance": distance, "correlation": alike[sure]}))
-    pairs = pd.concat([table for table in found if len(table)] or [exact], ignore_index=True)
+    for kind, mask in CHANGES.items():
+        for left, right, bits in near_pairs(hashes, distance=near.distance, mask=mask):
+            one, sign = fine[single[left]], -1 if kind in (INVERTED, TURNED) else 1
+            alike = pairwise(mirrored(one) if kind in (MIRRORED, TURNED) else one, fine[single[right]])
+            sure = sign * alike >= (near.mirrored if kind in (MIRRORED, TURNED) else near.correlation)
+            names = [manifest["sample_id"].iloc[single[side[sure]]].to_numpy() for side in (left, right)]
+            found.append(pd.DataFrame({"a": names[0], "b": names[1], "kind": kind, "distance": bits[sure], "correlation": alike[sure]}))
+    pairs = pd.concat([table for table in found if len(table)] or [exact], ignore_index=True).drop_duplicates(["a", "b"], ignore_index=True)
     return pairs.assign(action="").astype({"distance": "int64", "correlation": "float64"})[list(DUPLICATE_COLUMNS)]
 
 
@@ -179,8 +180,9 @@ def tag_seen(manifest: pd.DataFrame, known: Mapping[str, pd.DataFrame]) -> pd.Se
         hit = manifest["sha256"].isin(table["sha256"].dropna()) if "sha256" in table else pd.Series(data=False, index=manifest.index)
         if "phash" in table:
             hashes = [_hashes(column.dropna()) for column in (manifest["phash"], table["phash"])]
-            for rows, _, _ in candidate_pairs(hashes[0], hashes[1], distance=UNCONFIRMED):
-                hit.iloc[rows] = True
+            for mask in CHANGES.values():
+                for rows, _, _ in near_pairs(hashes[0], hashes[1], distance=UNCONFIRMED, mask=mask):
+                    hit.iloc[rows] = True
         seen = seen.where(~hit, (seen + "; ").where(seen != "", "") + f"in the pretraining list {name}")
     return seen
 

@@ -28,7 +28,7 @@ class Prepared:
         splits: Long table ``sample_id, domain, repeat, fold, split``; repeat and fold are -1 where a side is not cross-fitted.
         quarantine: Files that cannot be used, with the reason: ``sample_id, release, domain, reason``.
         excluded: Samples left out by rule, with the reason: same columns.
-        duplicates: Pairs ``a, b``, their kind (exact, near, inverted), distance in bits, correlation, and what was done.
+        duplicates: Pairs ``a, b``, their kind (exact, near, inverted, mirrored, both), distance in bits, correlation, and what was done.
         fingerprint: Hash of sample ids, file hashes, labels, groups and splits; equal content has an equal fingerprint.
         facts: Plan, seed, counts, notes, and how fast the files were read.
         votes: What each reader said, ``medsetu.manifest.vote.VOTE_COLUMNS``; empty where no release tells.

@@ -1,14 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Perceptual hash of a picture: the same for another size, file format or bit depth, and its complement for the negative."""
-
-from collections.abc import Iterator
+"""Perceptual hash of a picture: the same for another size, file format or bit depth; a negative and a mirror image turn known bits."""
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 THUMBNAIL = 32
-HASH_BITS = 64
 COARSE = 8  # cosine waves per direction that make up the coarse picture
 BLOCK = 2048  # pictures compared at a time: bounds the memory, whatever the size of a release
 NOTHING = 1e-3  # below this length only rounding is left
@@ -22,6 +19,10 @@ def _cosines(size: int) -> NDArray[np.float64]:
 
 
 _COSINES = _cosines(THUMBNAIL)
+_ODD = np.arange(THUMBNAIL) % 2 == 1  # waves across the picture whose sign a mirror image turns
+
+NEGATIVE = (1 << 64) - 1
+MIRROR = int.from_bytes(np.packbits(np.tile(_ODD[:COARSE], COARSE)).tobytes(), "big")
 
 
 def thumbnail(pixels: NDArray[np.float32]) -> NDArray[np.float16]:
@@ -44,7 +45,8 @@ def thumbnail(pixels: NDArray[np.float32]) -> NDArray[np.float16]:
 def perceptual_hash(small: NDArray[np.floating]) -> int:
     """Hash a thumbnail by the signs of its 64 lowest cosine coefficients without the mean (after Zauner 2010, pHash).
 
-    The sign needs no threshold that depends on the picture, so a negative (MONOCHROME1 read as MONOCHROME2) has exactly the complement.
+    The sign needs no threshold that depends on the picture, so a negative (MONOCHROME1 read as MONOCHROME2) has exactly the complement,
+    and a mirror image has the bits of ``MIRROR`` turned.
 
     Args:
         small: (32, 32), any scale.
@@ -71,37 +73,6 @@ def hash_text(value: int) -> str:
         '00000000000000ff'
     """
     return f"{value:016x}"
-
-
-def candidate_pairs(
-    left: NDArray[np.uint64], right: NDArray[np.uint64] | None = None, *, distance: int, block: int = BLOCK
-) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.uint8]]]:
-    """Find the pairs whose hashes, or a hash and a complement, differ in few bits.
-
-    Args:
-        left: (n,) hashes.
-        right: (m,) hashes; None pairs ``left`` with itself, each pair once.
-        distance: Largest number of differing bits.
-        block: Rows compared at a time: memory is 9 bytes x block^2, whatever n and m.
-
-    Yields:
-        Positions in left, positions in right, and differing bits in [0, 64] (above 32: a negative).
-
-    Example:
-        >>> hashes = np.array([0, 3, 2**64 - 1], dtype=np.uint64)
-        >>> [(int(i), int(j), int(bits)) for found in candidate_pairs(hashes, distance=2) for i, j, bits in zip(*found, strict=True)]
-        [(0, 1, 2), (0, 2, 64), (1, 2, 62)]
-    """
-    other = left if right is None else right
-    for row in range(0, len(left), block):
-        for column in range(row if right is None else 0, len(other), block):
-            bits = np.bitwise_count(left[row : row + block, None] ^ other[None, column : column + block])
-            near = (bits <= distance) | (bits >= HASH_BITS - distance)
-            if right is None and row == column:
-                near = np.triu(near, 1)
-            first, second = np.nonzero(near)
-            if len(first):
-                yield first + row, second + column, bits[first, second]
 
 
 def fine_structure(small: NDArray[np.floating]) -> NDArray[np.float16]:
@@ -132,6 +103,24 @@ def _unit(small: NDArray[np.floating]) -> NDArray[np.float16]:
     length = np.linalg.norm(flat, axis=1, keepdims=True)
     unit: NDArray[np.float16] = np.divide(flat, length, out=np.zeros_like(flat), where=length > NOTHING).astype(np.float16)
     return unit
+
+
+def mirrored(fine: NDArray[np.float16]) -> NDArray[np.float16]:
+    """Fine structure of the mirror images (left and right exchanged).
+
+    Args:
+        fine: (n, 1024) of ``fine_structure``.
+
+    Returns:
+        (n, 1024).
+
+    Example:
+        >>> small = np.random.default_rng(0).random((1, 32, 32))
+        >>> bool(np.allclose(mirrored(fine_structure(small)), fine_structure(small[:, :, ::-1]), atol=1e-3))
+        True
+    """
+    turned: NDArray[np.float16] = np.where(np.tile(_ODD, THUMBNAIL), -fine, fine)
+    return turned
 
 
 def pairwise(left: NDArray[np.float16], right: NDArray[np.float16]) -> NDArray[np.float64]:
