@@ -8,7 +8,7 @@ from openpyxl.comments import Comment
 
 from fakes.identified import AADHAAR, MOBILE, SENTINEL
 from medsetu.core.errors import DataError
-from medsetu.privacy import sheet
+from medsetu.reader import workbook
 from medsetu.privacy.sheet import audit_delimited, audit_json, audit_text, audit_workbook, column_rule
 
 HEAD = ["image", "Patient Name", "Mobile No", "Aadhaar", "UHID", "DOB", "age", "Patient ID", "remark"]
@@ -100,7 +100,7 @@ def test_a_workbook_is_read_with_its_hidden_parts(tmp_path):
 
 
 def test_a_workbook_that_would_unpack_too_far_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(sheet, "LARGEST_UNPACKED", 1000)
+    monkeypatch.setattr(workbook, "MAX_UNPACKED", 1000)
     path = tmp_path / "bomb.xlsx"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("xl/workbook.xml", " " * 5000)

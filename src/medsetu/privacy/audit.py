@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from medsetu.core.errors import DataError
+from medsetu.core.errors import DataError, MedsetuError
 from medsetu.core.run import sha256_bytes
 from medsetu.privacy.burned_in import find_text
 from medsetu.privacy.dicom import audit_dicom
@@ -125,7 +125,7 @@ def audit_file(job: Job) -> Audited:
     try:
         kind = kind_of(job.path)
         found, words = _look(job.path, kind, job.plan)
-    except DataError as error:
+    except MedsetuError as error:
         reason = error.what
     except _FAULTS as error:
         reason = f"the file cannot be read ({type(error).__name__})"
@@ -147,7 +147,7 @@ def audit_pixels(path: Path, kind: str) -> Counter[str]:
     """
     try:
         lines = count_text(path.read_bytes()) if kind == "dicom" else len(find_text(read_image(path).pixels))
-    except (DataError, *_FAULTS):
+    except (MedsetuError, *_FAULTS):
         return Counter({"pixels/not looked at": 1})
     return +Counter({"pixels/text": lines})
 

@@ -68,7 +68,7 @@ def _always(_: str) -> bool:
 
 
 _RULES: Final[tuple[tuple[str, re.Pattern[str], Callable[[str], bool]], ...]] = (
-    ("e-mail", re.compile(r"[\w.+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+"), _always),
+    ("e-mail", re.compile(r"[\w.+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})+"), _always),
     ("uid", re.compile(r"(?<![\d.])[0-2](?:\.(?:0|[1-9]\d*)){6,}(?![\d.])"), lambda text: not text.startswith("1.2.840.10008.")),
     ("abha", re.compile(rf"{_EDGE}\d{{2}}-\d{{4}}-\d{{4}}-\d{{4}}{_END}|{_EDGE}\d{{14}}{_END}"), lambda text: not _is_moment(text)),
     ("aadhaar", re.compile(rf"{_EDGE}[2-9]\d{{3}}([ -]?)\d{{4}}\1\d{{4}}{_END}"), _is_aadhaar),

@@ -12,7 +12,7 @@ from pydicom import uid
 from pydicom.dataset import Dataset
 
 from medsetu.privacy.burned_in import Box, find_text
-from medsetu.reader.decoder import PLUGINS, has_embedded_overlay
+from medsetu.reader.decoder import PLUGINS, check_stream, has_embedded_overlay
 from medsetu.reader.dicom import open_header
 from medsetu.reader.frames import frame_count
 from medsetu.reader.guard import Unreadable, guarded
@@ -75,7 +75,10 @@ def stored_frames(header: Dataset) -> tuple[NDArray[Any], bool]:
     if syntax not in PLUGINS:
         raise Unreadable(expected="a transfer syntax for still images", found="another one")
     check_size(int(header.Rows), int(header.Columns))
-    check_voxels((frame_count(header), int(header.Rows), int(header.Columns)))
+    frames = frame_count(header)
+    check_voxels((frames, int(header.Rows), int(header.Columns)))
+    for index in range(frames):
+        check_stream(header, syntax, index=index, frames=frames)
     header.pixel_array_options(decoding_plugin=PLUGINS[syntax])
     pixels = np.array(header.pixel_array)
     hidden = has_embedded_overlay(header)

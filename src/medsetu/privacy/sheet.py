@@ -10,13 +10,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import openpyxl
-
 from medsetu.privacy.pattern import looks_like
 from medsetu.reader.guard import Unreadable, guarded
+from medsetu.reader.workbook import book_rows, open_book
 
 LARGEST_JSON: Final = 1 << 28  # bytes
-LARGEST_UNPACKED: Final = 1 << 30  # bytes of a workbook
 _FIELD: Final = 1 << 24  # characters of one cell
 _DEEPEST: Final = 100
 _AGE: Final = re.compile(r"(?:^|[ _])age(?:$|[ _])|age.?years|^patientage$|^patient age", re.IGNORECASE)
@@ -220,18 +218,13 @@ def audit_workbook(path: Path, *, sample_id: str = "") -> Counter[str]:
     """
     del sample_id  # used by the guard
     with zipfile.ZipFile(path) as archive:
-        if sum(member.file_size for member in archive.infolist()) > LARGEST_UNPACKED:
-            raise Unreadable(expected="a workbook", found="an archive that unpacks to more than 1 GiB")
-        comments = sum(bool(_COMMENTS.search(member.filename)) for member in archive.infolist())
-    book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-    try:
+        comments = sum(bool(_COMMENTS.search(part.filename)) for part in archive.infolist())
+    with open_book(path) as book:
         authors = [book.properties.creator, book.properties.lastModifiedBy]
         found = Counter({"sheet/comment": comments, "sheet/author": sum(bool(name) and name != "openpyxl" for name in authors)})
         for sheet in book.worksheets:
             found["sheet/hidden"] += int(sheet.sheet_state != "visible")
-            found += _audit_rows(sheet.iter_rows(values_only=True), source="sheet")
-    finally:
-        book.close()
+            found += _audit_rows(book_rows(sheet), source="sheet")
     return +found
 
 

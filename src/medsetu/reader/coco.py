@@ -108,12 +108,12 @@ def fill(polygons: list[list[float]], *, height: int, width: int) -> NDArray[np.
 
 def _inside(corners: NDArray[np.float64], height: int, width: int) -> NDArray[np.bool_]:
     """Centres of pixels inside one polygon, by the even-odd rule: a side changes what lies to the right of it."""
-    odd = np.zeros((height, width), dtype=bool)
-    columns = np.arange(width) + 0.5
+    odd = np.zeros((height, width + 1), dtype=bool)
     for (x, y), (next_x, next_y) in zip(corners, np.roll(corners, -1, axis=0), strict=True):
-        first, last = (min(max(int(np.ceil(value - 0.5)), 0), height) for value in sorted((y, next_y)))
-        if first < last:
-            rows = np.arange(first, last) + 0.5
-            crossing = x + (rows - y) * (next_x - x) / (next_y - y)
-            odd[first:last] ^= columns > crossing[:, None]
-    return odd
+        first, last = (int(np.ceil(np.clip(value, 0, height + 1) - 0.5)) for value in sorted((y, next_y)))
+        rows = np.arange(max(first, 0), min(last, height))
+        if len(rows):
+            crossing = x + (rows + 0.5 - y) * (next_x - x) / (next_y - y)
+            odd[rows, np.floor(np.clip(crossing, 0, width) + 0.5).astype(np.intp)] ^= True
+    inside: NDArray[np.bool_] = np.logical_xor.accumulate(odd[:, :width], axis=1)
+    return inside

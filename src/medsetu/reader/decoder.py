@@ -68,8 +68,9 @@ def check_stream(header: Dataset, syntax: uid.UID, *, index: int = 0, frames: in
     if syntax.is_encapsulated and syntax != uid.RLELossless:
         stream = parse_codestream(get_frame(header.PixelData, index, number_of_frames=frames), syntax)
         shape = (stream.height, stream.width, stream.components)
-        if shape != (header.Rows, header.Columns, header.SamplesPerPixel) or stream.precision > header.BitsAllocated:
-            raise Unreadable(expected="a codestream of the declared size", found="another size")
+        narrow = header.BitsAllocated in (8, 16)  # gdcm ends the process for others
+        if shape != (header.Rows, header.Columns, header.SamplesPerPixel) or stream.precision > header.BitsAllocated or not narrow:
+            raise Unreadable(expected="a codestream of the declared size", found="another size or depth")
 
 
 def has_embedded_overlay(header: Dataset) -> bool:

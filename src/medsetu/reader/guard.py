@@ -15,15 +15,15 @@ from typing import Final, ParamSpec, TypeVar
 from PIL import Image
 from pydicom.errors import BytesLengthException, InvalidDicomError
 
-from medsetu.core.errors import DataError
+from medsetu.core.errors import DataError, MedsetuError, ResourceError
 
 _Given = ParamSpec("_Given")
 _Result = TypeVar("_Result")
 
 REMEDY = "Obtain the file again, or leave it in quarantine"
 
-# Whatever Pillow, pydicom and the codecs raise on broken bytes. A full memory is no fault of the file and passes through.
-_FAULTS: Final = (
+# Whatever Pillow, pydicom and the codecs raise on broken bytes. A full memory is no fault of the file: see ``_no_memory``.
+FAULTS: Final = (
     ArithmeticError,
     AssertionError,
     AttributeError,
@@ -81,6 +81,14 @@ def refusal(*, sample_id: str, reader: str, expected: str, found: str, remedy: s
     return DataError(what=f"The {reader} reader expected {expected} and found {found}", where=where, remedy=remedy)
 
 
+def _no_memory(reader: str, *, sample_id: str) -> ResourceError:
+    return ResourceError(
+        what=f"The {reader} reader found no memory left for this file",
+        where=f"Sample '{sample_id}'" if sample_id else "A sample without id",
+        remedy="Free memory or use fewer workers; if the file is not as large as it says, remove it",
+    )
+
+
 class _Quiet:
     """Mutes Python warnings and the loggers of pydicom and Pillow while at least one thread reads.
 
@@ -120,6 +128,8 @@ _QUIET = _Quiet()
 def guarded(reader: str) -> Callable[[Callable[_Given, _Result]], Callable[_Given, _Result]]:
     """Let a reading function raise nothing but ``DataError`` for a bad file, and let nothing it calls speak of headers.
 
+    A file for which the memory does not suffice is a ``ResourceError``: another machine may read it.
+
     The new error is raised outside the handler on purpose: the decoder's own exception quotes header values and must not hang on
     as context.
 
@@ -143,14 +153,19 @@ def guarded(reader: str) -> Callable[[Callable[_Given, _Result]], Callable[_Give
     def decorate(read: Callable[_Given, _Result]) -> Callable[_Given, _Result]:
         @functools.wraps(read)
         def call(*args: _Given.args, **kwargs: _Given.kwargs) -> _Result:
+            sample_id = str(kwargs.get("sample_id", ""))
+            error: MedsetuError
             with _QUIET:
                 try:
                     return read(*args, **kwargs)
+                except MemoryError:
+                    error = _no_memory(reader, sample_id=sample_id)
                 except Unreadable as fault:
-                    expected, found, remedy = fault.expected, fault.found, fault.remedy
-                except _FAULTS as fault:
-                    expected, found, remedy = "an intact file", f"bytes it cannot decode ({type(fault).__name__})", REMEDY
-            raise refusal(sample_id=str(kwargs.get("sample_id", "")), reader=reader, expected=expected, found=found, remedy=remedy)
+                    error = refusal(sample_id=sample_id, reader=reader, expected=fault.expected, found=fault.found, remedy=fault.remedy)
+                except FAULTS as fault:
+                    found = f"bytes it cannot decode ({type(fault).__name__})"
+                    error = refusal(sample_id=sample_id, reader=reader, expected="an intact file", found=found)
+            raise error
 
         return call
 

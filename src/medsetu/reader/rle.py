@@ -135,4 +135,4 @@ def decode_pairs(text: str, *, height: int, width: int, relative: bool) -> NDArr
     steps = np.zeros(height * width + 1, dtype=np.int8)
     np.add.at(steps, begins, 1)
     np.add.at(steps, ends, -1)
-    return np.cumsum(steps[:-1]).astype(bool).reshape((height, width), order="F")
+    return np.cumsum(steps[:-1], dtype=np.int8).astype(bool).reshape((height, width), order="F")

@@ -2,26 +2,30 @@
 """Label sheets as releases publish them: CSV in several encodings, packed or not, and XLSX, with notes above the header."""
 
 import ast
+import codecs
 import csv
 import gzip
 import io
 import itertools
-import zipfile
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import IO, TypeVar, cast
 
 from medsetu.core.errors import DataError, nearest
+from medsetu.reader.guard import FAULTS, Unreadable
+from medsetu.reader.workbook import book_rows, open_book
 
 MAX_BYTES = 1 << 31
 """No label sheet of a known release comes near two gibibytes unpacked."""
+MAX_CELLS = 1 << 26
+"""Cells of an XLSX sheet: a million rows of sixty columns."""
 PREAMBLE = 60
 """Rows above the header that may be notes."""
 
 _Row = TypeVar("_Row")
 _MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
-_BROKEN = (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile, zlib.error, csv.Error)
+_LONGEST = 1 << 22  # letters of a line
+_CHUNK = 1 << 20
 
 
 def read_sheet(path: Path, *, columns: Sequence[str], optional: Sequence[str] = (), separator: str = ",") -> list[dict[str, str]]:
@@ -45,7 +49,7 @@ def read_sheet(path: Path, *, columns: Sequence[str], optional: Sequence[str] = 
     """
     try:
         return _named(_rows(path, separator), columns=columns, optional=optional, path=path)
-    except _BROKEN as error:
+    except (Unreadable, *FAULTS) as error:
         raise _unreadable(path, error) from error
 
 
@@ -109,7 +113,7 @@ def read_cells(path: Path, *, separator: str = ",") -> list[list[str]]:
     """
     try:
         rows = [[cell.strip() for cell in row] for row in _rows(path, separator)]
-    except _BROKEN as error:
+    except (Unreadable, *FAULTS) as error:
         raise _unreadable(path, error) from error
     return [row for row in rows if any(row)]
 
@@ -127,73 +131,86 @@ def _unreadable(path: Path, error: Exception) -> DataError:
 
 
 def _of_book(path: Path) -> list[list[str]]:
-    import openpyxl
-
-    book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-    rows = [["" if cell is None else str(cell) for cell in row] for row in book.worksheets[0].iter_rows(values_only=True)]
-    book.close()
-    width = max(map(len, rows), default=0)
-    return [row + [""] * (width - len(row)) for row in rows]
+    with open_book(path) as book:
+        told = [["" if cell is None else str(cell) for cell in row] for row in book_rows(book.worksheets[0]) if any(row)]
+    width = max(map(len, told), default=0)
+    if width * len(told) > MAX_CELLS:
+        raise ValueError
+    return [row + [""] * (width - len(row)) for row in told]
 
 
 def _of_text(path: Path, separator: str) -> Iterator[list[str]]:
-    with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as stream:
-        data = stream.read(MAX_BYTES + 1)
-    if len(data) > MAX_BYTES:
-        raise ValueError
-    return csv.reader(io.StringIO(decode(data), newline=""), delimiter=separator, strict=True)
+    coding = _coding(path)
+    with _opened(path) as stream, io.TextIOWrapper(stream, encoding=coding, newline="") as text:
+        yield from csv.reader(_lines(text), delimiter=separator, strict=True)
 
 
-def decode(data: bytes) -> str:
-    r"""Decode text by its byte order mark, else as UTF-8, else as Latin-1.
+def _opened(path: Path) -> IO[bytes]:
+    return cast(IO[bytes], gzip.open(path)) if path.suffix.lower() == ".gz" else path.open("rb")
 
-    Args:
-        data: The bytes.
 
-    Returns:
-        The text.
+def _lines(text: io.TextIOWrapper) -> Iterator[str]:
+    while line := text.readline(_LONGEST + 1):
+        if len(line) > _LONGEST:
+            raise ValueError
+        yield line
 
-    Example:
-        >>> decode("é".encode("utf-16")), decode(b"\xef\xbb\xbfa"), decode(b"\xe9")
-        ('é', 'a', 'é')
-    """
-    for mark, coding in _MARKS:
-        if data.startswith(mark):
-            return data.decode(coding)
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError:
-        return data.decode("latin-1")
+
+def _coding(path: Path) -> str:
+    """Encoding of a text: by its byte order mark, else UTF-8, else Latin-1; read piece by piece, for a packed one may be long."""
+    decoder, size = codecs.getincrementaldecoder("utf-8")(), 0
+    coding = "utf-8"
+    with _opened(path) as stream:
+        while part := stream.read(_CHUNK):
+            if not size:
+                marked = next((name for mark, name in _MARKS if part.startswith(mark)), "")
+            size += len(part)
+            if size > MAX_BYTES:
+                raise ValueError
+            if coding == "utf-8" and not marked:
+                try:
+                    decoder.decode(part)
+                except UnicodeDecodeError:
+                    coding = "latin-1"
+    return (marked or coding) if size else coding
 
 
 def _named(rows: Iterator[list[str]], *, columns: Sequence[str], optional: Sequence[str], path: Path) -> list[dict[str, str]]:
-    """Keep the named cells of each row below the header, so that a large sheet is never in memory as a whole."""
+    header, below = _header(rows, columns, path)
+    at = {name: header.index(name) for name in (*columns, *optional) if name in header}
+    absent = dict.fromkeys([name for name in optional if name not in header], "")
+    table: Iterator[dict[str, str]] = ({name: row[place].strip() for name, place in at.items()} for row in _whole(header, below, path))
+    return [cells | absent for cells in table] if absent else list(table)
+
+
+def _header(rows: Iterator[list[str]], columns: Sequence[str], path: Path) -> tuple[list[str], Iterator[list[str]]]:
+    """Find the first row that holds all names, and what stands below it."""
     head = [[cell.strip() for cell in row] for row in itertools.islice(rows, PREAMBLE)]
     place = next((number for number, row in enumerate(head) if set(columns) <= set(row)), None)
     if place is None:
         likeliest = max(head, key=lambda row: len(set(columns) & set(row)), default=[])
         raise _missing(next(name for name in columns if name not in likeliest), likeliest, path)
-    header = head[place]
+    return head[place], itertools.chain(head[place + 1 :], rows)
+
+
+def _whole(header: list[str], rows: Iterator[list[str]], path: Path) -> Iterator[list[str]]:
+    """Keep rows that are as long as their header and not blank: one by one, so that a large sheet is never in memory as a whole."""
     full = width = len(header)
     while not header[width - 1]:
         width -= 1  # columns without a name stand at the end
-    at = {name: header.index(name) for name in (*columns, *optional) if name in header}
-    absent = dict.fromkeys([name for name in optional if name not in header], "")
-    found, ragged = [], 0
-    for row in itertools.chain(head[place + 1 :], rows):
+    ragged = 0
+    for row in rows:
+        filled = bool("".join(row).strip())
         if len(row) < width or (len(row) > full and any(row[full:])):
-            ragged += bool("".join(row).strip())
-            continue
-        cells: dict[str, str] = {name: row[number].strip() for name, number in at.items()}
-        if any(cells.values()) or "".join(row).strip():
-            found.append(cells | absent if absent else cells)
+            ragged += filled
+        elif filled:
+            yield row
     if ragged:
         raise DataError(
             what=f"{ragged} rows have another number of fields than the header",
             where=str(path),
             remedy="Use the sheet as published: a comma inside a field stands in quotes",
         )
-    return found
 
 
 def _missing(name: str, header: Iterable[str], path: Path) -> DataError:

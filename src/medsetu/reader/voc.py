@@ -6,8 +6,9 @@ from xml.parsers import expat
 from medsetu.reader.annotation import Drawing, Shape, edges_of
 from medsetu.reader.guard import Unreadable, guarded
 from medsetu.reader.picture import check_size
+from medsetu.reader.workbook import refuse_declaration
 
-MAX_BYTES = 1 << 26
+MAX_BYTES = 1 << 24
 MAX_DEPTH = 32
 _BOX = ("xmin", "ymin", "xmax", "ymax")
 
@@ -36,17 +37,13 @@ class _Events:
         self._path.pop()
 
 
-def _refuse(*_: object) -> int:
-    raise Unreadable(expected="XML without a document type or entities", found="a declaration of one", remedy="Remove the declaration")
-
-
 def _parse(data: bytes) -> list[tuple[str, str]]:
     """Path of every element as it begins, and path with a slash and text as it ends."""
     if len(data) > MAX_BYTES:
         raise Unreadable(expected=f"at most {MAX_BYTES} bytes of XML", found=f"{len(data)}")
     events, parser = _Events(), expat.ParserCreate()
     parser.StartElementHandler, parser.CharacterDataHandler, parser.EndElementHandler = events.start, events.text, events.end
-    parser.StartDoctypeDeclHandler = parser.EntityDeclHandler = parser.ExternalEntityRefHandler = _refuse
+    parser.StartDoctypeDeclHandler = parser.EntityDeclHandler = parser.ExternalEntityRefHandler = refuse_declaration
     try:
         parser.Parse(data, True)  # noqa: FBT003  (expat takes no keywords)
     except expat.ExpatError:

@@ -148,6 +148,8 @@ class Table:
                 frame = pd.read_parquet(path)
             else:
                 frame = pd.read_csv(io.StringIO(decode(path.read_bytes())), sep=separator, dtype=str, keep_default_na=False)
+            if not isinstance(frame.index, pd.RangeIndex):  # pandas makes an index of the first column where rows have a field too many
+                raise ValueError
         except (ValueError, OSError) as error:
             raise DataError(
                 what=f"The label table cannot be read ({type(error).__name__})",
