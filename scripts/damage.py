@@ -138,6 +138,11 @@ def sound() -> dict[str, bytes]:
     return _pictures(rng) | _dicoms(rng) | _scans() | _notes() | _sheets() | _packed_arrays(rng)
 
 
+def _lying_length(found: bytearray, place: int, rng: Random) -> None:
+    form, most = [("<I", 0xFFFFFFFF), (">I", 0xFFFFFFFF), ("<H", 0xFFFF), (">H", 0xFFFF)][int(rng.integers(4))]
+    found[place : place + struct.calcsize(form)] = struct.pack(form, LYING[int(rng.integers(len(LYING)))] & most)
+
+
 def damage(data: bytes, rng: Random) -> bytes:
     """Change some bytes, set some to extremes, cut the end, cut a piece out, double one, flip a bit, or let a length lie."""
     found = bytearray(data)
@@ -155,9 +160,7 @@ def damage(data: bytes, rng: Random) -> bytes:
         elif kind == 4:
             found[place:place] = found[place : place + int(rng.integers(1, 200))]
         elif kind == 5:
-            form = ("<I", ">I", "<H", ">H")[int(rng.integers(4))]
-            number = LYING[int(rng.integers(len(LYING)))] & (0xFFFF if form[1] == "H" else 0xFFFFFFFF)
-            found[place : place + struct.calcsize(form)] = struct.pack(form, number)
+            _lying_length(found, place, rng)
         elif place < len(found):
             found[place] ^= 1 << int(rng.integers(8))
     return bytes(found)
@@ -358,7 +361,9 @@ def lie_zip(data: bytes, rng: Random) -> bytes:
         members[sheet] = f'<?xml version="1.0"?><!DOCTYPE b [{LAUGHS}]><worksheet>&a9;</worksheet>'.encode()
     elif way == 3:
         far = str(rng.choice(["XFD1048576", "ZZZ1", "A999999999", "A-1", "A0", "AAAAAA1"])).encode()
-        members[sheet] = members[sheet].replace(b'r="A2"', b'r="' + far + b'"').replace(b'<row r="2"', b'<row r="%d"' % rng.choice([2, 10**9]))
+        members[sheet] = (
+            members[sheet].replace(b'r="A2"', b'r="' + far + b'"').replace(b'<row r="2"', b'<row r="%d"' % rng.choice([2, 10**9]))
+        )
         members[sheet] = re.sub(rb'ref="[^"]*"', b'ref="A1:XFD1048576"', members[sheet])
     elif way == 4:
         members[sheet] = re.sub(rb"\(\d+,", b"(%d," % rng.choice([-1, 0, 1 << 20, 1 << 40, 1 << 62]), members[sheet], count=1)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Feed the readers and the audit damaged files: each is read or refused by a named error, in bounded time and memory, and none ends its process.
+"""Feed the readers and the audit damaged files: each is read or refused by a named error, in bounded time and memory, and none kills.
 
 Run from the root: ``python -m scripts.fuzz --count 20000 --first 0``. File number N is the same at every run, so a long run can be cut into
 pieces (``--first``), whose results go on in the file named by ``--tally``. What escapes, hangs or kills is printed with its number.

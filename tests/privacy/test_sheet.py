@@ -8,8 +8,8 @@ from openpyxl.comments import Comment
 
 from fakes.identified import AADHAAR, MOBILE, SENTINEL
 from medsetu.core.errors import DataError
-from medsetu.reader import workbook
 from medsetu.privacy.sheet import audit_delimited, audit_json, audit_text, audit_workbook, column_rule
+from medsetu.reader import workbook
 
 HEAD = ["image", "Patient Name", "Mobile No", "Aadhaar", "UHID", "DOB", "age", "Patient ID", "remark"]
 ROW = ["a.png", SENTINEL, MOBILE, AADHAAR, "77", "12/03/1945", "93", "7", "PAN ABCPE1234F"]

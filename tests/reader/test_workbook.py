@@ -43,7 +43,7 @@ def test_rows_go_as_far_as_their_cells_whatever_the_size_that_is_declared(tmp_pa
     [
         (b"<worksheet", b'<!DOCTYPE a [<!ENTITY b "c">]><worksheet'),
         (b'<row r="2"', b'<row r="1000000000"'),
-        (b'r="A2"', b'r="ZZZ2"'),
+        (b'r="B2"', b'r="ZZZ2"'),
         (b"</worksheet>", b"<torn"),
     ],
 )

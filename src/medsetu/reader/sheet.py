@@ -175,6 +175,28 @@ def _coding(path: Path) -> str:
     return (marked or coding) if size else coding
 
 
+def decode(data: bytes) -> str:
+    r"""Decode text by its byte order mark, else as UTF-8, else as Latin-1.
+
+    Args:
+        data: The bytes.
+
+    Returns:
+        The text.
+
+    Example:
+        >>> decode("é".encode("utf-16")), decode(b"\xef\xbb\xbfa"), decode(b"\xe9")
+        ('é', 'a', 'é')
+    """
+    for mark, coding in _MARKS:
+        if data.startswith(mark):
+            return data.decode(coding)
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
+
+
 def _named(rows: Iterator[list[str]], *, columns: Sequence[str], optional: Sequence[str], path: Path) -> list[dict[str, str]]:
     header, below = _header(rows, columns, path)
     at = {name: header.index(name) for name in (*columns, *optional) if name in header}

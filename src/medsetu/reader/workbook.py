@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""XLSX workbooks row by row: archives that unpack too far, declared entities and cells beyond the sheet are refused before they cost memory."""
+"""XLSX workbooks row by row: archives that unpack too far, declared entities and cells beyond the sheet are refused early."""
 
 import contextlib
 import zipfile
@@ -49,7 +49,8 @@ def open_book(path: Path) -> Iterator[Any]:
         The workbook of openpyxl, read-only.
 
     Raises:
-        Unreadable: It would unpack to too much, or its XML declares a document type or entities. Faults of zipfile and openpyxl pass through.
+        Unreadable: It would unpack to too much, or its XML declares a document type or entities. Faults of zipfile and openpyxl
+            pass through.
     """
     with zipfile.ZipFile(path) as archive:
         parts = archive.infolist()
