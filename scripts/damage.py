@@ -149,10 +149,8 @@ def damage(data: bytes, rng: Random) -> bytes:
     for _ in range(int(rng.integers(1, 4))):
         place, length = int(rng.integers(len(found) or 1)), int(rng.integers(1, 9))
         kind = rng.integers(7)
-        if kind == 0:
-            found[place : place + length] = rng.bytes(length)
-        elif kind == 1:
-            found[place : place + length] = bytes([EXTREMES[int(rng.integers(len(EXTREMES)))]]) * length
+        if kind < 2:
+            found[place : place + length] = (rng.bytes(length), bytes([EXTREMES[int(rng.integers(len(EXTREMES)))]]) * length)[kind]
         elif kind == 2:
             del found[place:]
         elif kind == 3:
