@@ -7,7 +7,7 @@ from PIL import Image
 from fakes.folder import picture, save
 from medsetu.core.errors import LeakageError
 from medsetu.manifest.build import build
-from medsetu.manifest.leakage import check_overlap, find_pairs, group, settle, tag_seen, thumbnails_from
+from medsetu.manifest.leakage import CHANGES, check_overlap, find_pairs, group, settle, tag_seen, thumbnails_from
 from medsetu.manifest.plan import Similarity, SplitPlan
 from medsetu.manifest.scan import Task, inspect
 
@@ -63,6 +63,13 @@ def test_a_pretraining_list_of_file_hashes_is_used_and_adds_to_what_is_known():
     lists = {"one": pd.DataFrame({"sha256": ["s1"]}), "two": pd.DataFrame({"sha256": ["s1", "s2"]})}
     told = "release says; in the pretraining list one; in the pretraining list two"
     assert tag_seen(rows, lists).tolist() == [told, "in the pretraining list two"]
+
+
+@pytest.mark.parametrize(("change", "told"), [("near", True), ("inverted", True), ("mirrored", False), ("mirrored and inverted", False)])
+def test_a_list_of_hashes_alone_is_believed_for_what_is_not_mirrored(change, told):
+    rows = manifest(("a", "local", NAN, "one", 1.0)).assign(phash="00ff3c5a96e1d287")
+    listed = pd.DataFrame({"phash": [f"{0x00FF3C5A96E1D287 ^ CHANGES[change]:016x}"]})
+    assert bool(tag_seen(rows, {"one": listed})[0]) == told
 
 
 def test_equal_files_with_contradicting_labels_are_quarantined_both():
