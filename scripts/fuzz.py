@@ -18,7 +18,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
-from scripts.damage import damage, lie, sound
+from scripts.damage import damage, lie
+from scripts.sound import sound
 
 from medsetu.core.errors import MedsetuError
 from medsetu.privacy.audit import Job, audit_file

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from hydra.core.hydra_config import HydraConfig
 
 from medsetu.core.errors import DivergedError
 from medsetu.core.table import write_table
@@ -32,8 +31,7 @@ def said_by(number, folder):
 
 
 @pytest.fixture
-def ground(compose, tmp_path, monkeypatch):
-    monkeypatch.setattr(HydraConfig.instance(), "cfg", None)  # a verb that another test ran in this process leaves its command line
+def ground(compose, tmp_path):
     recipe = build_recipe(compose("search", tmp_path / "runs"))
     return recipe, prepare_recipe(recipe), tmp_path / "one"
 

@@ -104,3 +104,7 @@ def test_broken_files_are_refused():
         audit_tiff(b"II*\0SENTINEL")
     with pytest.raises(DataError):
         audit_png(b"SENTINEL")
+
+
+def test_a_packed_text_that_cannot_be_unpacked_is_a_finding_even_under_a_harmless_key():
+    assert audit_png(with_chunk(b"zTXt", b"Software\0\0no deflate stream")) == {"png/text": 1}

@@ -3,7 +3,7 @@
 
 import pytest
 from scripts import fuzz
-from scripts.damage import sound
+from scripts.sound import sound
 
 
 @pytest.mark.parametrize("kind", sorted(sound()))

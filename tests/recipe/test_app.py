@@ -4,11 +4,13 @@
 import sys
 
 import pytest
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 
 from medsetu.core.errors import ConfigError, DataError
 from medsetu.core.place import config_folder
 from medsetu.recipe.app import explain, plain, run_verb
+from medsetu.recipe.launch import spoken
 
 
 def run(words, *, verb="train", task=lambda config: config):
@@ -28,6 +30,12 @@ def test_the_task_receives_plain_data():
     assert type(config["backbone"]) is dict
     assert (config["seed"], config["backbone"]["size"]) == (7, 64)
     assert "hydra" not in config
+
+
+def test_a_verb_leaves_nothing_of_its_command_line_to_the_next():
+    assert run(["recipe=demo", "seed=3"], task=lambda config: spoken()) == ("demo", ("seed=3",))
+    assert not HydraConfig.initialized()
+    assert spoken() == ("", ())
 
 
 def test_the_words_of_the_process_come_back(monkeypatch):

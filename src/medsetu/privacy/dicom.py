@@ -281,7 +281,7 @@ def _codestream(header: Dataset) -> Counter[str]:
     try:
         return audit_jpeg(get_frame(header.PixelData, 0, number_of_frames=1))
     except FAULTS:
-        return Counter()  # a codestream that cannot be found has no readable comment either; the pixels are quarantined where they are read
+        return Counter({"pixels/not looked at": 1})  # what cannot be taken apart may still hold a comment
 
 
 def _texts(header: Dataset, keyword: str) -> list[str]:

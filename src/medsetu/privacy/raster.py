@@ -106,7 +106,10 @@ def _png_text(name: bytes, content: bytes) -> Counter[str]:
         return Counter({"png/xmp": 1})
     if word.startswith("raw profile type"):
         return Counter() if word.endswith("icc") else Counter({"png/exif": 1})
-    patterns = looks_like(_inflated(name, rest))
+    try:
+        patterns = looks_like(_inflated(name, rest))
+    except zlib.error:
+        return Counter({"png/text": 1})  # nobody has read it
     if word in _HARMLESS_KEYS and not patterns:
         return Counter()
     if word.startswith(("date:", "creation time", "create-date")):
@@ -122,10 +125,7 @@ def _inflated(name: bytes, rest: bytes) -> str:
     elif packed:
         rest = rest[1:]
     if packed:
-        try:
-            rest = zlib.decompressobj().decompress(rest, _MOST_TEXT)
-        except zlib.error:
-            return ""
+        rest = zlib.decompressobj().decompress(rest, _MOST_TEXT)
     return rest[:_MOST_TEXT].decode("utf-8", "replace")
 
 

@@ -91,6 +91,7 @@ def _as_program(verb: str, words: Sequence[str]) -> Iterator[None]:
     try:
         yield
     finally:
+        HydraConfig.instance().cfg = None  # or the next verb of this process would read the words of this one
         sys.argv = argv
         if full is None:
             del os.environ["HYDRA_FULL_ERROR"]
