@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A tiny DMID: a sheet with preamble, trailing blanks, both ways to write Img and several rows per film; films as DICOM and TIFF."""
+"""A tiny DMID: a sheet with preamble, trailing blanks, two ways to write Img, several rows per film; DICOM and TIFF films, reports."""
 
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from fakes.film import SENTINEL, eight_bit, film
 
 VIEWS = ("CCLT", "CCRT", "MLOLT", "MLORT ")
 PATHOLOGY = ("N", "B ", "M", "M ")
+REPORTS = ("ACR-A. No mass. BIRADS : 1", "ACR: B density, BI-RADS: 2", "ACR C. Spiculated mass, BIRADS : 4a,4b", "ACR - D; BIARDS: 5")
 
 
 def write(root: Path, *, seed=0, per_class=6, brightness=0.1) -> Path:
@@ -31,6 +32,9 @@ def write(root: Path, *, seed=0, per_class=6, brightness=0.1) -> Path:
         dicom(root / "DICOM_Images" / f"{name}.dcm", picture, key=name)
         Image.fromarray(eight_bit(picture)).save(root / "TIFF Images" / "TIFF Images" / f"{name}.tif")
         Image.fromarray(eight_bit(picture)).save(root / "ROI_Masks" / f"{name}.tif")
+        note = root / "Reports" / "Reports" / f"{name.replace('IMG', 'Img')}.txt"
+        note.parent.mkdir(parents=True, exist_ok=True)
+        note.write_text(f"{SENTINEL}\n{REPORTS[(number - 1) % 4]}\n")
         written = name.replace("IMG", "Img") + " " if number % 3 == 0 else name
         for _ in range(2 if kind.strip() == "M" else 1):
             sheet.append([written, VIEWS[(number - 1) % 4], "F", "NORM" if kind == "N" else "CIRC+CLAC", kind, 10, 20, 5])

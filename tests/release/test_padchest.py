@@ -8,7 +8,7 @@ import pytest
 
 from fakes.film import SENTINEL
 from fakes.padchest import write
-from medsetu.core.errors import DataError
+from medsetu.core.errors import ConfigError, DataError
 from medsetu.reader.image import read_image
 from medsetu.release.padchest import PadChest
 
@@ -65,6 +65,19 @@ def test_films_that_a_network_labelled_can_be_left_out(tmp_path):
     index = PadChest(write(tmp_path), physicians_only=True).index()
     assert (index.excluded["reason"] == "labelled by a network").sum() == 1
     assert index.notes[0] == "Labels were set by physicians"
+
+
+def test_any_label_of_the_list_can_be_a_finding(tmp_path):
+    release = PadChest(write(tmp_path), also=["Chronic  changes"])
+    samples = release.index().samples
+    assert release.findings[-1] == "chronic_changes"
+    assert (case(samples, "film01")["chronic_changes"], case(samples, "film00")["chronic_changes"]) == (1.0, 0.0)
+    assert math.isnan(case(samples, "odd06")["chronic_changes"])
+    with pytest.raises(ConfigError, match="chronic changes"):
+        PadChest(tmp_path, also=["chronic change"]).index()
+    for twice in (["pneumonia"], ["chronic changes", "chronic changes"]):
+        with pytest.raises(ConfigError, match="already"):
+            PadChest(tmp_path, also=twice)
 
 
 def test_the_list_may_be_unpacked_but_must_be_there(tmp_path):

@@ -23,7 +23,7 @@ _SETS: Final[dict[str, tuple[tuple[str, ...], int, str]]] = {  # flag: findings,
     "chestmnist": (_CHEST, 1, "CR"),
     "pneumoniamnist": (("pneumonia",), 1, "CR"),
     "breastmnist": (("malignant",), 0, "US"),  # 0 is malignant here, against every other set
-    "nodulemnist3d": (("malignant",), 1, "CT"),
+    "nodulemnist3d": (("malignant_nodule",), 1, "CT"),
     "adrenalmnist3d": (("hyperplasia",), 1, "CT"),
     "vesselmnist3d": (("aneurysm",), 1, "MR"),
 }

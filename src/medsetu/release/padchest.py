@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """PadChest (Bustos et al., Med Image Anal 2020;66:101797): 16-bit films from Alicante with labels of physicians and of a network."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
-from medsetu.core.errors import DataError
-from medsetu.core.label import NEGATIVE, POSITIVE, UNKNOWN
+from medsetu.core.errors import ConfigError, DataError
+from medsetu.core.label import NEGATIVE, POSITIVE, UNKNOWN, finding_name
 from medsetu.core.sample import pseudonym, sex_letter
 from medsetu.reader.sheet import keyed, read_sheet, word_list
 from medsetu.release.base import ReleaseIndex, by_stem, finish_index, image_files, join_rows
@@ -49,21 +49,28 @@ class PadChest:
         root: Folder that holds the list, and the films at any depth.
         physicians_only: Keep only films whose labels were set by physicians, not by the network.
         frontal_only: Leave lateral and rib films out, and films whose view is not told.
+        also: Further labels of its 174, as the list writes them (``aortic elongation``), each a finding of its own; a label that stands
+            below one of them in the release's tree is not counted as it: name it too.
         name: Name of the release in tables.
     """
 
     root: Path
     physicians_only: bool = False
     frontal_only: bool = True
+    also: Sequence[str] = ()
     name: str = "padchest"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "root", Path(self.root))
+        object.__setattr__(self, "also", tuple(" ".join(label.lower().split()) for label in self.also))
+        for finding in self.findings:
+            if self.findings.count(finding) > 1:
+                raise ConfigError(what=f"'{finding}' is a finding already", where="Key also", remedy="Name it once, or leave it out")
 
     @property
     def findings(self) -> tuple[str, ...]:
-        """Findings of the release's tree that other releases have too, and tuberculosis with its sequelae apart."""
-        return tuple(LABELS_OF)
+        """Findings of the release's tree that other releases have too, tuberculosis with its sequelae apart, then those of ``also``."""
+        return (*LABELS_OF, *map(finding_name, self.also))
 
     def index(self) -> ReleaseIndex:
         """Join the list and the films by name.
@@ -76,9 +83,11 @@ class PadChest:
             The index; what was left out, and why, is listed as excluded.
 
         Raises:
+            ConfigError: No film of the list has a label of ``also``.
             DataError: The list is missing or lacks a column.
         """
         rows = self._list()
+        self._check_also(rows.values())
         files = by_stem(image_files(self.root, suffixes=(".png",)), release=self.name)
         pairs, excluded = join_rows(rows, files, place="{}.png".format)
         found = []
@@ -88,7 +97,7 @@ class PadChest:
             if labels is None or reason:
                 excluded.append((path, reason))
             else:
-                found.append({"path": path, **self._facts(row), **_values(labels)})
+                found.append({"path": path, **self._facts(row), **_values(labels, self.also)})
         facts = ["path", "patient_id", "study_id", "view", "sex", "age_years"]
         return finish_index(
             pd.DataFrame(found, columns=[*facts, *self.findings]).assign(site="San Juan, Alicante", country="ESP"),
@@ -113,6 +122,15 @@ class PadChest:
         needed = (*_COLUMNS, "MethodLabel") if self.physicians_only else _COLUMNS
         rows = read_sheet(path, columns=needed, optional=("PhotometricInterpretation_DICOM",))
         return keyed(rows, lambda row: PurePosixPath(row["ImageID"]).stem, path=path)
+
+    def _check_also(self, rows: Iterable[Mapping[str, str]]) -> None:
+        if self.also:
+            said = {label for row in rows for label in _words(row["Labels"]) or ()}
+            for label in self.also:
+                if label not in said:
+                    raise ConfigError(
+                        what=f"No film of the list is labelled '{label}'", where="Key also", value=label, allowed=sorted(said)
+                    )
 
     def _reason(self, row: Mapping[str, str], labels: frozenset[str]) -> str:
         view = row["Projection"].upper()
@@ -149,11 +167,12 @@ def _words(cell: str) -> frozenset[str] | None:
     return None if words is None else frozenset(word.lower() for word in words) - {""}
 
 
-def _values(labels: frozenset[str]) -> dict[str, float]:
+def _values(labels: frozenset[str], also: Sequence[str] = ()) -> dict[str, float]:
+    wanted = LABELS_OF | {finding_name(label): (label,) for label in also}
     if labels <= _SILENT:
-        return dict.fromkeys(LABELS_OF, UNKNOWN)
-    absent = {finding: UNKNOWN if VAGUE.get(finding) in labels else NEGATIVE for finding in LABELS_OF}
-    return {finding: POSITIVE if labels & set(words) else absent[finding] for finding, words in LABELS_OF.items()}
+        return dict.fromkeys(wanted, UNKNOWN)
+    absent = {finding: UNKNOWN if VAGUE.get(finding) in labels else NEGATIVE for finding in wanted}
+    return {finding: POSITIVE if labels & set(words) else absent[finding] for finding, words in wanted.items()}
 
 
 def _age(study: str, birth: str) -> float:
