@@ -10,6 +10,7 @@ import sys
 
 import pytest
 
+from fakes import nitrd
 from medsetu import __version__, cli
 from medsetu.core.errors import EXIT_CODES
 from medsetu.core.place import config_folder
@@ -120,6 +121,14 @@ def test_the_defaults_are_listed(say):
     lines = [line for line in out.splitlines() if "|" in line]
     names = [line.split("|")[1].strip() for line in lines]
     assert names.index("train") < names.index("recipe/demo")
+
+
+def test_a_release_alone_is_prepared_by_its_name(say, tmp_path):
+    root = nitrd.write(tmp_path / "films", per_class=3)
+    code, out, err = say("prepare", "release=nitrd", f"root={root}", "side=external", "workers=1")
+    assert (code, err) == (0, "")
+    assert "external  nitrd" in out
+    assert (tmp_path / "runs" / "work" / "manifest" / "nitrd" / "manifest.parquet").is_file()
 
 
 def test_help_of_a_verb(say):

@@ -96,6 +96,10 @@ def _run(verb: str, words: list[str]) -> None:
         words = [_keyed(word) for word in words]
     elif verb == "compare":
         words = _gathered(words)
+    elif verb == "prepare":
+        from medsetu.recipe.shorthand import release_words
+
+        words = release_words(words, folder=config_folder())
     elif verb == "audit":
         words = [f"folder={_quoted(word)}" if _plain(word) else word for word in words]
 
@@ -166,6 +170,7 @@ def _usage() -> str:
         "medsetu: from global data to local patients\n\n"
         "  medsetu <verb> key=value ...\n  medsetu evaluate|shift|reproduce|capsule FOLDER key=value ...\n"
         "  medsetu compare FOLDER ... key=value ...\n  medsetu audit FOLDER key=value ...\n"
+        "  medsetu prepare release=NAME root=FOLDER key=value ...\n"
         "  medsetu catalog [list|show NAME|search WORDS] key=value ...\n\n"
         f"Verbs\n{verbs}\n\n"
         "Every verb is a Hydra app: --cfg job, --info defaults, --multirun, --config-dir FOLDER (your own recipes), --help.\n"

@@ -99,11 +99,12 @@ def test_every_adapter_is_prepared_from_its_fake_under_common_names(kind, tmp_pa
     )
     few = {"patients": 8} if kind == "nih_chestxray14" else {"per_class": 3}
     release = Harmonised(adapter(fake.write(tmp_path / "data", **few)))
-    plan = SplitPlan(names="common")
+    broken = {"rsna_ich_2019": 1}.get(kind, 0)  # the fake has a slice whose grey values cannot be Hounsfield units
+    plan = SplitPlan(names="common", max_quarantine=0.2 if broken else 0.05)
     prepared = prepare({"external": [release]}, plan=plan, seed=0, folder=tmp_path / "out", workers=0)
     indexed = len(release.index().samples)
     assert len(prepared.manifest) + len(prepared.quarantine) + prepared.excluded["reason"].str.contains("copy|duplicate").sum() == indexed
-    assert prepared.quarantine.empty
+    assert len(prepared.quarantine) == broken
     covered = coverage_table(prepared)
     assert set(covered["finding"]) == set(release.findings)
     assert (covered["known"] > 0).any()

@@ -133,7 +133,7 @@ def test_every_object_of_a_recipe_knows_its_keys(verb, recipe):
 def test_recipe_wins(verb, recipe):
     """T39: every leaf of a recipe survives composition in every verb that takes one."""
     own = _read(FOLDER / "recipe" / f"{recipe}.yaml")
-    own.pop("defaults")
+    own.pop("defaults", None)
     composed = dict(_leaves(_compose(verb, f"recipe={recipe}")))
     leaves = dict(_leaves(own))
     assert {("name",), ("question",)} < set(leaves)

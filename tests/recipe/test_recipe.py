@@ -11,9 +11,10 @@ from fakes import nih_chestxray14, nitrd, tb_chest_radiography_database
 from medsetu.core.errors import ConfigError
 from medsetu.core.place import config_folder
 from medsetu.recipe.check import check_recipe
-from medsetu.recipe.recipe import build_recipe
+from medsetu.recipe.recipe import build_recipe, read_recipe
+from medsetu.recipe.shorthand import release_words
 
-RECIPES = sorted(path.stem for path in (config_folder() / "recipe").glob("*.yaml"))
+RECIPES = sorted(path.stem for path in (config_folder() / "recipe").glob("*.yaml") if path.stem != "release")
 
 
 @pytest.fixture
@@ -29,6 +30,16 @@ def test_every_recipe_composes_builds_and_checks(compose, verb, name):
     assert recipe.question.endswith("?")
     assert check_recipe(recipe)
     assert all(recipe.stages_of(arm) for arm in recipe.arms)
+
+
+def test_releases_alone_are_prepared_and_not_trained(compose, tmp_path):
+    root = nitrd.write(tmp_path, per_class=3)
+    config = compose("prepare", release_words(["release=nitrd", f"root={root}"], folder=config_folder()))
+    recipe = read_recipe(config)
+    assert (recipe.name, recipe.evaluation, list(recipe.sides["local"])) == ("nitrd", None, ["nitrd"])
+    assert [card.name for card in check_recipe(recipe)] == ["nitrd"]
+    with pytest.raises(ConfigError, match="no arms"):
+        build_recipe(config)
 
 
 def test_releases_of_the_real_recipe_read_their_folders(compose, tmp_path):

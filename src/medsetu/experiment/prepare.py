@@ -24,7 +24,7 @@ from medsetu.privacy.audit import Job, audit_file
 from medsetu.privacy.plan import audit_plan
 from medsetu.privacy.walk import summarise
 from medsetu.recipe.check import check_recipe
-from medsetu.recipe.recipe import Recipe, build_recipe
+from medsetu.recipe.recipe import Recipe, build_recipe, read_recipe
 from medsetu.release.base import Release
 
 AGREEMENT, DISAGREEMENT = "agreement.csv", "disagreement.csv"
@@ -42,7 +42,7 @@ def main(config: Mapping[str, Any]) -> None:
     Raises:
         MedsetuError: Whatever the recipe or a release refuses.
     """
-    recipe = build_recipe(config)
+    recipe = build_recipe(config) if config["arms"] else read_recipe(config)
     with journal():
         check_recipe(recipe)
         prepared = prepare_recipe(recipe, workers=int(config["workers"]) or None)

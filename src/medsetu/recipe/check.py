@@ -26,7 +26,7 @@ def check_recipe(recipe: Recipe) -> list[Card]:
         ConfigError: The primary finding is not in the head that is tested.
     """
     cards = cards_of(recipe)
-    require(cards, use=recipe.use, weights=recipe.backbone.card())
+    require(cards, use=recipe.use, weights=None if recipe.backbone is None else recipe.backbone.card())
     for arm in recipe.arms:
         last = recipe.stages[recipe.stages_of(arm)[-1]]
         if recipe.evaluation.primary not in last.findings and len(recipe.arms) > 1:

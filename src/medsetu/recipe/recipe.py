@@ -84,6 +84,10 @@ def build_recipe(config: Mapping[str, Any]) -> Recipe:
         ConfigError: A key is missing or wrong, an arm names an unknown stage, a stage a side without releases.
     """
     raw = dict(config)
+    if not raw["arms"]:
+        raise ConfigError(
+            what="The recipe has no arms, so there is nothing to train", where="Key arms", remedy="Name an arm and its stages"
+        )
     manifest = build(raw["manifest"], where="manifest")
     recipe = Recipe(
         name=str(raw["name"]),
@@ -111,10 +115,10 @@ def read_recipe(config: Mapping[str, Any]) -> Recipe:
     """Build what evaluation needs of the recipe of a finished run: sides, splits, evaluation, paths. No torch; nothing of it can train.
 
     Args:
-        config: Resolved configuration that a run or an outcome has saved.
+        config: Resolved configuration that a run or an outcome has saved, or of a recipe without arms, which is only prepared.
 
     Returns:
-        The recipe; data, backbone and trainer are None, and there are no stages.
+        The recipe; data, backbone and trainer are None, and there are no stages; without arms there is no evaluation either.
 
     Raises:
         ConfigError: A key is missing or wrong.
@@ -132,7 +136,7 @@ def read_recipe(config: Mapping[str, Any]) -> Recipe:
         backbone=None,
         stages={},
         arms={arm: list(stages) for arm, stages in raw["arms"].items() if stages},
-        evaluation=build(raw["evaluation"], where="evaluation"),
+        evaluation=build(raw["evaluation"], where="evaluation") if raw["arms"] else None,
         trainer=None,
         logger={},
         paths={name: Path(value).expanduser() for name, value in raw["paths"].items()},
