@@ -20,7 +20,11 @@ def write(root: Path, *, seed=0, per_class=6, brightness=0.0) -> Path:
             if not (kind == "benign" and number == 2):
                 picture.convert("RGBA" if number % 3 == 0 else "RGB").save(top / kind / f"{kind} ({number}).png")
             for ending in ("_mask", "_mask_1") if number % 2 == 0 and kind != "normal" else ("_mask",):
-                Image.new("L", (64, 64), 255 if spots else 0).save(top / kind / f"{kind} ({number}){ending}.png")
+                mask = np.zeros((64, 64), dtype=np.uint8)
+                if spots:
+                    first = 30 if ending == "_mask_1" else 10
+                    mask[first : first + 20, 12:40] = 255
+                Image.fromarray(mask).save(top / kind / f"{kind} ({number}){ending}.png")
     (top / "benign" / "benign (2).png").write_bytes((top / "benign" / "benign (1).png").read_bytes())
     Image.new("L", (8, 8)).save(top / "benign" / "malignant (999).png")
     Image.new("L", (8, 8)).save(top / "normal" / "thumbs.png")

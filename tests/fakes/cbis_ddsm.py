@@ -61,6 +61,9 @@ def _film(root: Path, rows: list, rng, *, kind: str, split: str, number: int, vi
     picture = film(rng, spots=[5] if pathology == "MALIGNANT" else [9], brightness=brightness)
     dicom(root / "CBIS-DDSM" / folder / "1.3.6" / "1.3.7" / "1-1.dcm", picture, key=folder)
     dicom(root / "CBIS-DDSM" / f"{folder}_1" / "1.3.6" / "1.3.8" / "1-1.dcm", picture[:32, :32], key=f"{folder}_1")
+    mask = np.zeros(picture.shape)
+    mask[10:30, 20:40] = 1
+    dicom(root / "CBIS-DDSM" / f"{folder}_1" / "1.3.6" / "1.3.8" / "1-2.dcm", mask, key=f"{folder}_1m")
     crop = f"{folder}_1/1.3.6/1.3.8/000000.dcm\n"
     whole = f"{folder}/1.3.6/1.3.7/000000.dcm"
     for lesion in ("1", "2") if number == 2 else ("1",):

@@ -21,7 +21,7 @@ def write(root: Path, *, seed=0, per_class=6, brightness=0.0, mapping=False) -> 
     for number in range(3 * per_class):
         kind, name = number % 3, f"{number:04d}a322-28d9-4a2c"
         for box in (1, 2) if kind == 2 else (0,):
-            boxes.append([name, *([f"{box}64.0", "152.0", "213.0", "379.0"] if box else [""] * 4), int(kind == 2)])
+            boxes.append([name, *([f"{box}4.0", "15.0", "21.0", "37.5"] if box else [""] * 4), int(kind == 2)])
             classes.append([name, CLASSES[kind]])
         picture = film(rng, spots=[[], [10], [5]][kind], brightness=brightness)
         dicom(root / "stage_2_train_images" / f"{name}.dcm", picture, key=name, modality="CR", ViewPosition="AP", PatientAge="051Y")

@@ -19,7 +19,7 @@ LONGEST_FILE = 350  # lines
 LARGEST_FILE = 100_000  # bytes
 ERROR = re.compile(r"[A-Z]\w*(Error|Exception)")
 WITHOUT_TEST = {"__init__.py", "__main__.py"}
-SHARED_PARTS = {"base", "harmonised"}  # modules of release/ that are no release; those of the phantom begin with its name
+SHARED_PARTS = {"base", "drawing", "harmonised"}  # modules of release/ that are no release; those of the phantom begin with its name
 
 
 def _name(path: Path) -> str:

@@ -6,8 +6,8 @@ import pytest
 from fakes.film import SENTINEL
 from fakes.mini_mias import write
 from medsetu.core.errors import DataError
-from medsetu.reader.annotation import Drawing, box_of
-from medsetu.reader.frame import Frame
+from medsetu.reader.annotation import box_of
+from medsetu.reader.drawn import Drawn, place
 from medsetu.reader.sample import read_picture
 from medsetu.release.mini_mias import MiniMias
 
@@ -58,28 +58,46 @@ def test_the_real_release(shared_data):
     assert index.samples["malignant"].sum() > 0
 
 
+def lesions(release):
+    """Box and mask of every lesion, by path."""
+    found = {}
+    drawn = release.index().drawn
+    for row in drawn[drawn["finding"] == "abnormal"].itertuples():
+        lesion = Drawn(row.kind, (row.x_min, row.y_min, row.x_max, row.y_max), row.content, row.height, row.width)
+        path = row.sample_id.removeprefix("mini_mias/")
+        found.setdefault(path, []).append(place(lesion, root=release.root, height=1024, width=1024, sample_id=row.sample_id)[:2])
+    return found
+
+
 def test_lesions_are_circles_that_count_from_the_bottom(tmp_path):
-    drawings = MiniMias(write(tmp_path)).drawings()
-    (lesion,) = drawings["mdb009.pgm"].shapes[:1]
-    assert lesion.box == (338, 402, 732, 796)  # 535, 1024 - 425, 197
-    assert box_of(lesion.mask) == lesion.box
-    assert len(drawings["mdb001.pgm"].shapes) == 2  # two rows, one film
-    assert drawings["mdb003.pgm"].shapes == ()  # NOTE 3
-    assert drawings["mdb002.pgm"].shapes == ()  # normal
+    release = MiniMias(write(tmp_path))
+    drawn = lesions(release)
+    box, mask = drawn["mdb009.pgm"][0]
+    assert box == box_of(mask) == (338, 402, 732, 796)  # 535, 1024 - 425, 197
+    assert mask.sum() == pytest.approx(3.14159 * 197**2, rel=0.01)
+    assert len(drawn["mdb001.pgm"]) == 2  # two rows, one film
+    assert set(drawn) == {f"mdb{number:03d}.pgm" for number in range(1, 25, 4)}  # neither NOTE 3 nor normal films
+
+
+def test_a_malignant_lesion_speaks_for_both_findings(tmp_path):
+    root = write(tmp_path)
+    told = (root / "Info.txt").read_text().replace("mdb005 G CIRC B", "mdb005 G CIRC M")
+    (root / "Info.txt").write_text(told)
+    drawn = MiniMias(root).index().drawn
+    assert drawn.loc[drawn["sample_id"] == "mini_mias/mdb005.pgm", "finding"].tolist() == ["abnormal", "malignant"]
+    assert (drawn["finding"] == "malignant").sum() == 1
 
 
 @pytest.mark.shared
 def test_the_real_lesions_lie_on_tissue(shared_data):
     """Read from the bottom more of them lie on tissue than read from the top, where some fall on the black background."""
     tissue = {False: 0, True: 0}
-    drawings = MiniMias(shared_data / "mini_mias").drawings()
-    for path, drawing in drawings.items():
+    drawn = lesions(MiniMias(shared_data / "mini_mias"))
+    for path, found in drawn.items():
         pixels = read_picture(shared_data / "mini_mias" / path).pixels
-        for shape in drawing.shapes:
-            upside_down = Drawing(1024, 1024, (shape,)).through(Frame(1024, 1024).upended()).shapes[0]
-            for turned, mask in ((False, shape.mask), (True, upside_down.mask)):
-                tissue[turned] += float((pixels[mask] > 0.2).mean()) > 0.9
-    lesions = sum(len(drawing.shapes) for drawing in drawings.values())
-    assert lesions == 40
+        for _, mask in found:
+            for turned, shown in ((False, mask), (True, mask[::-1])):
+                tissue[turned] += float((pixels[shown] > 0.2).mean()) > 0.9
+    assert sum(map(len, drawn.values())) == 40
     assert tissue[False] == 37
     assert tissue[True] < 37

@@ -48,8 +48,8 @@ def test_a_damaged_mapping_is_refused(tmp_path, text):
 @pytest.mark.parametrize(
     ("file", "old", "new"),
     [
-        ("stage_2_train_labels.csv", "264.0,152.0,213.0,379.0,1", ",,,,1"),  # a target without box
-        ("stage_2_train_labels.csv", "264.0,152.0,213.0,379.0,1", "264.0,152.0,213.0,379.0,0"),
+        ("stage_2_train_labels.csv", "24.0,15.0,21.0,37.5,1", ",,,,1"),  # a target without box
+        ("stage_2_train_labels.csv", "24.0,15.0,21.0,37.5,1", "24.0,15.0,21.0,37.5,0"),
         ("stage_2_train_labels.csv", ",,,,0", ",,,,2"),
         ("stage_2_detailed_class_info.csv", "Lung Opacity\n", "Opacity\n"),
         ("stage_2_detailed_class_info.csv", "4a2c,Lung Opacity", "4a2c,Normal"),

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from medsetu.core.table import read_table, write_table
 from medsetu.evaluation.reader_table import ALL_READERS, reader_table
+from medsetu.experiment.drawing import drawing_view, write_drawings
 from medsetu.experiment.journal import journal
 from medsetu.manifest.build import build
 from medsetu.manifest.flow import ANALYSED, coverage_table, fold_sizes, is_crossfitted, participant_flow, split_table
@@ -47,12 +48,15 @@ def main(config: Mapping[str, Any]) -> None:
         check_recipe(recipe)
         prepared = prepare_recipe(recipe, workers=int(config["workers"]) or None)
         agreement = readers(prepared, manifest_folder(recipe))
+        drawings = write_drawings(prepared, manifest_folder(recipe), plan=recipe.manifest, workers=int(config["workers"]) or None)
     console = Console()
     console.print(summary(prepared))
     for note in privacy_notes(prepared.manifest, files=int(config["audit"])):
         console.print(Text(note, style="yellow", overflow="fold"))
     if len(agreement):
         console.print(agreement_view(agreement))
+    if drawings is not None:
+        console.print(drawing_view(drawings, prepared, manifest_folder(recipe)))
     console.print(Text(f"Frozen in {manifest_folder(recipe)}", overflow="fold"))
 
 
@@ -88,7 +92,7 @@ def manifest_folder(recipe: Recipe) -> Path:
 
 
 def prepare_recipe(recipe: Recipe, *, workers: int | None = None) -> Prepared:
-    """Prepare the manifest of a recipe; results per file are shared by all recipes of a work folder.
+    """Prepare the manifest of a recipe, and what readers drew beside it; results per file are shared by all recipes of a work folder.
 
     Args:
         recipe: The recipe.
@@ -102,7 +106,9 @@ def prepare_recipe(recipe: Recipe, *, workers: int | None = None) -> Prepared:
     """
     sides = {side: list(releases.values()) for side, releases in recipe.sides.items()}
     folder, cache = manifest_folder(recipe), recipe.paths["work"] / "scan"
-    return prepare(sides, plan=recipe.manifest, seed=recipe.split_seed, folder=folder, workers=workers, cache=cache)
+    prepared = prepare(sides, plan=recipe.manifest, seed=recipe.split_seed, folder=folder, workers=workers, cache=cache)
+    write_drawings(prepared, folder, plan=recipe.manifest, workers=workers)
+    return prepared
 
 
 def prepare(
@@ -136,7 +142,7 @@ def prepare(
     built = build(sides, plan=plan, seed=seed, workers=workers, folder=folder, cache=cache or folder / "scan")
     frozen, reused = freeze(built, folder)
     now = {name: built.facts[name] for name in ("files_read", "files_known", "read_seconds", "images_per_s", "cores_used_share", "cores")}
-    return replace(frozen, facts=frozen.facts | now | {"reused": reused})
+    return replace(frozen, facts=frozen.facts | now | {"reused": reused}, drawn=built.drawn)
 
 
 def readers(prepared: Prepared, folder: Path) -> pd.DataFrame:

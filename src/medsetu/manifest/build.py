@@ -13,6 +13,7 @@ from medsetu.core.errors import ConfigError, DataError
 from medsetu.core.sample import DOMAINS
 from medsetu.core.table import MANIFEST_COLUMNS, conform, read_table
 from medsetu.manifest import leakage, split
+from medsetu.manifest.drawing import drawing_notes
 from medsetu.manifest.plan import SplitPlan
 from medsetu.manifest.prepared import Prepared as Prepared
 from medsetu.manifest.prepared import fingerprint, removed, stack
@@ -33,6 +34,7 @@ class _Indexed:
     excluded: pd.DataFrame
     notes: list[str]
     votes: pd.DataFrame
+    drawn: pd.DataFrame
 
 
 def build(
@@ -82,6 +84,7 @@ def build(
     notes = [
         *indexed.notes,
         *rule_notes(rules),
+        *drawing_notes(indexed.drawn, rule=plan.drawing),
         *notes,
         *_grouping_notes(manifest, indexed.notes),
         *_duplicate_notes(settled),
@@ -98,6 +101,7 @@ def build(
         fingerprint=fingerprint(manifest, drawn.splits, votes),
         facts=facts,
         votes=votes,
+        drawn=indexed.drawn,
     )
 
 
@@ -105,13 +109,14 @@ def _index(sides: Mapping[str, Sequence[Release]]) -> _Indexed:
     for name in sides:
         if name not in DOMAINS:
             raise ConfigError(what=f"Side '{name}' is not known", where="Key sides", value=name, allowed=DOMAINS)
-    samples, excluded, notes, votes = [], [], [], []
+    samples, excluded, notes, votes, drawn = [], [], [], [], []
     for domain in DOMAINS:
         for release in sides.get(domain, ()):
             index = release.index()
             samples.append(index.samples.assign(domain=domain, root=str(release.root)))
             excluded.append(index.excluded.assign(release=release.name, domain=domain))
             votes.append(votes_of(index.readings, release=release.name))
+            drawn.append(index.drawn)
             notes += [f"{release.name}: {note}" for note in index.notes]
     if not samples:
         raise ConfigError(what="No release is named", where="Key sides", remedy="Name at least one release on the global or local side")
@@ -124,7 +129,9 @@ def _index(sides: Mapping[str, Sequence[Release]]) -> _Indexed:
             remedy="Name each release on one side only, and give two folders of one kind two names",
         )
     said = [rows for rows in votes if len(rows)]
-    return _Indexed(table, stack(excluded), notes, pd.concat(said, ignore_index=True) if said else no_votes())
+    return _Indexed(
+        table, stack(excluded), notes, pd.concat(said, ignore_index=True) if said else no_votes(), pd.concat(drawn, ignore_index=True)
+    )
 
 
 def _scan(samples: pd.DataFrame, *, workers: int, cache: Path | None) -> tuple[list[Record], dict[str, Any]]:

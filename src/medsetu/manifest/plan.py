@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from medsetu.core.errors import ConfigError
+from medsetu.core.vote import MAJORITY
+from medsetu.manifest.region import check_rule
 from medsetu.manifest.vote import Consensus, check_consensus
 
 WHEN = ("auto", "always", "never")
@@ -78,6 +80,7 @@ class SplitPlan:
         proxy: Finding to labels that stand for it although the table does not call them exactly it; with common names only.
         consensus: How votes of several readers become labels: one rule (majority, unanimous, any-positive, dawid_skene, soft, or own, as
             the release says), or a rule by release, or by release and finding; ``*`` stands for any other. Nothing is changed when empty.
+        drawing: How the drawings of several readers become one region of a film: majority, staple, any-positive or unanimous.
         known: Tables of pictures that weights have seen in pretraining: name to CSV file with a column ``sha256`` or ``phash``.
     """
 
@@ -93,6 +96,7 @@ class SplitPlan:
     names: str = "own"
     proxy: Mapping[str, Sequence[str]] = field(default_factory=dict)
     consensus: Consensus = field(default_factory=dict)
+    drawing: str = MAJORITY
     known: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -101,6 +105,7 @@ class SplitPlan:
         object.__setattr__(self, "stratify", tuple(self.stratify))
         object.__setattr__(self, "known", {str(name): str(path) for name, path in self.known.items()})
         object.__setattr__(self, "consensus", check_consensus(self.consensus))
+        check_rule(self.drawing)
         _check_number("val", self.val, low=0, high=1)
         _check_number("test", self.test, low=0, high=1)
         _check_number("max_quarantine", self.max_quarantine, low=0, high=1)

@@ -10,6 +10,7 @@ import pandas as pd
 
 from medsetu.core.table import finding_columns
 from medsetu.manifest.vote import no_votes, to_learn
+from medsetu.release.drawing import no_drawings
 
 REMOVED_COLUMNS = ("sample_id", "release", "domain", "reason")
 DUPLICATE_COLUMNS = ("a", "b", "kind", "distance", "correlation", "action")
@@ -32,6 +33,8 @@ class Prepared:
         fingerprint: Hash of sample ids, file hashes, labels, groups and splits; equal content has an equal fingerprint.
         facts: Plan, seed, counts, notes, and how fast the files were read.
         votes: What each reader said, ``medsetu.manifest.vote.VOTE_COLUMNS``; empty where no release tells.
+        drawn: What was drawn, as the releases keep it, ``medsetu.release.drawing.DRAWN_COLUMNS``: not frozen and not in the fingerprint,
+            for nothing is trained on it; ``medsetu.manifest.drawing`` places it on the films.
     """
 
     manifest: pd.DataFrame
@@ -42,6 +45,7 @@ class Prepared:
     fingerprint: str
     facts: dict[str, Any] = field(default_factory=dict)
     votes: pd.DataFrame = field(default_factory=no_votes)
+    drawn: pd.DataFrame = field(default_factory=no_drawings)
 
     @property
     def notes(self) -> tuple[str, ...]:

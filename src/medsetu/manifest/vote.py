@@ -52,13 +52,23 @@ def votes_of(readings: pd.DataFrame, *, release: str) -> pd.DataFrame:
     """
     if readings.empty:
         return no_votes()
-    name = {reader: "r" + pseudonym(release, f"reader/{reader}")[1:9] for reader in readings["reader"].unique()}
+    name = {reader: reader_pseudonym(release, reader) for reader in readings["reader"].unique()}
     long = readings.melt(id_vars=["sample_id", "reader"], var_name="finding", value_name="vote").dropna(subset=["vote"])
     long = long.assign(release=release, reader=long["reader"].map(name))
     order = ["sample_id", "finding", "reader"]
     return long.sort_values(order, ignore_index=True).astype({key: _TEXT if kind == "str" else kind for key, kind in VOTE_COLUMNS.items()})[
         list(VOTE_COLUMNS)
     ]
+
+
+def reader_pseudonym(release: str, reader: str) -> str:
+    """Name a reader without telling who it is; equal names of two releases stay two readers.
+
+    Example:
+        >>> reader_pseudonym("a", "Dr A") == reader_pseudonym("a", "Dr A") != reader_pseudonym("b", "Dr A")
+        True
+    """
+    return "r" + pseudonym(release, f"reader/{reader}")[1:9]
 
 
 def check_consensus(consensus: Consensus) -> dict[str, Any]:

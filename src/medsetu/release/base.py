@@ -12,6 +12,7 @@ import pandas as pd
 
 from medsetu.core.errors import DataError
 from medsetu.core.sample import SEXES, VIEWS
+from medsetu.release.drawing import Row, complete_drawings, no_drawings
 
 SAMPLE_COLUMNS: dict[str, str | float] = {  # fact -> what it is when a release says nothing
     "sample_id": "",  # <release>/<relative path>
@@ -50,12 +51,14 @@ class ReleaseIndex:
         notes: Sentences a reader of the manifest should know.
         readings: What each reader said, where the release tells: ``sample_id``, ``reader`` and one column per finding (1 seen, 0 read and
             not seen, NaN not read), as ``manifest.consensus.fuse_readers`` takes it; empty where readers are not told apart.
+        drawn: What was drawn on them, ``release.drawing.DRAWN_COLUMNS``, with masks named and not opened; empty where nothing was.
     """
 
     samples: pd.DataFrame
     excluded: pd.DataFrame
     notes: tuple[str, ...]
     readings: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=["sample_id", "reader"], dtype=_TEXT))
+    drawn: pd.DataFrame = field(default_factory=no_drawings)
 
 
 class Release(Protocol):
@@ -219,6 +222,7 @@ def finish_index(
     excluded: Iterable[tuple[str, str]] = (),
     notes: Iterable[str] = (),
     readings: pd.DataFrame | None = None,
+    drawn: Iterable[Row] = (),
 ) -> ReleaseIndex:
     """Check and complete what an adapter has found, the same way for every release.
 
@@ -232,6 +236,7 @@ def finish_index(
         notes: Sentences for the reader.
         readings: ``path``, ``reader`` and finding columns, where the release tells what each reader said; rows of paths that are no sample
             are dropped.
+        drawn: What was drawn, by the functions of ``release.drawing``; those on no sample are counted in the notes.
 
     Returns:
         The index, sorted by ``sample_id``.
@@ -259,10 +264,12 @@ def finish_index(
     _check_paths(samples, release=release)
     _check_values(samples, release=release, findings=findings)
     told = {} if readings is None else {"readings": _complete_readings(readings, samples["path"], release=release, findings=findings)}
+    drawings, strangers = complete_drawings(drawn, samples["path"], release=release)
     return ReleaseIndex(
         samples=samples.sort_values("sample_id", ignore_index=True),
         excluded=left_out.sort_values(["sample_id", "reason"], ignore_index=True),
-        notes=tuple(notes),
+        notes=(*notes, *([f"{strangers} drawings are of images that are not here"] if strangers else [])),
+        drawn=drawings,
         **told,
     )
 

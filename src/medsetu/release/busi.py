@@ -9,10 +9,11 @@ import pandas as pd
 
 from medsetu.core.label import NEGATIVE, POSITIVE
 from medsetu.release.base import ReleaseIndex, finish_index, image_files, require_folder
+from medsetu.release.drawing import Row, drawn_mask
 
 FOLDER = "Dataset_BUSI_with_GT"
 LABELS_OF = {"normal": (NEGATIVE, NEGATIVE), "benign": (NEGATIVE, POSITIVE), "malignant": (POSITIVE, POSITIVE)}
-_IMAGE = re.compile(r"^(?P<kind>normal|benign|malignant) \(\d+\)(?P<mask>_mask(?:_\d+)?)?$", re.IGNORECASE)
+_IMAGE = re.compile(r"^(?P<image>(?P<kind>normal|benign|malignant) \(\d+\))(?P<mask>_mask(?:_\d+)?)?$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Busi:
         return ("malignant", "abnormal")
 
     def index(self) -> ReleaseIndex:
-        """List the images by folder; masks are no images.
+        """List the images by folder; masks are no images but what was drawn on them. Those of normal images are empty and are left out.
 
         Returns:
             The index, without patients; files with other names, or filed under another class than they are named after, are listed as
@@ -45,7 +46,7 @@ class Busi:
         Raises:
             DataError: A folder is missing, or no file has the name of an image.
         """
-        rows, excluded = [], []
+        rows, excluded, drawn = [], [], list[Row]()
         for folder, labels in LABELS_OF.items():
             require_folder(self.root / FOLDER / folder, release=self.name)
             for path in image_files(self.root, below=f"{FOLDER}/{folder}", suffixes=(".png",)):
@@ -56,12 +57,17 @@ class Busi:
                     excluded.append((path, "folder and file name name different classes"))
                 elif not match["mask"]:
                     rows.append((path, *labels))
+                else:
+                    image = PurePosixPath(path).with_stem(match["image"]).as_posix()
+                    told = zip(self.findings, labels, strict=True)
+                    drawn += [drawn_mask(image, finding, path) for finding, label in told if label == POSITIVE]
         return finish_index(
             pd.DataFrame(rows, columns=["path", *self.findings]).assign(site="Baheya Hospital", country="EGY", modality="US", sex="F"),
             release=self.name,
             root=self.root,
             findings=self.findings,
             excluded=excluded,
+            drawn=drawn,
             notes=[
                 "No patient ids: splits and intervals are by image",
                 "Duplicates and wrong labels are known (PMC10293973); equal and near-equal images are found when the manifest is built",

@@ -11,11 +11,12 @@ from medsetu.core.label import NEGATIVE, POSITIVE
 from medsetu.core.sample import pseudonym
 from medsetu.reader.sheet import read_sheet
 from medsetu.release.base import ReleaseIndex, finish_index, image_files, join_rows, require_file, require_folder
+from medsetu.release.drawing import drawn_mask
 
 LABEL_FILES = {(kind, split): f"{kind}_case_description_{split}_set.csv" for kind in ("mass", "calc") for split in ("train", "test")}
 FILMS = "CBIS-DDSM"
 _PATHOLOGY = {"MALIGNANT": POSITIVE, "BENIGN": NEGATIVE, "BENIGN_WITHOUT_CALLBACK": NEGATIVE}
-_COLUMNS = ("patient_id", "left or right breast", "image view", "pathology", "image file path")
+_COLUMNS = ("patient_id", "left or right breast", "image view", "pathology", "image file path", "ROI mask file path")
 
 
 @dataclass
@@ -27,6 +28,7 @@ class _Film:
     view: str
     malignant: float = NEGATIVE
     splits: set[str] = field(default_factory=set)
+    lesions: list[str] = field(default_factory=list)  # folders of crop and mask of the malignant ones
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,9 @@ class CbisDdsm:
         return ("malignant",)
 
     def index(self) -> ReleaseIndex:
-        """Join the lists and the whole films by the folder of the film; crops and masks are left out.
+        """Join the lists and the whole films by the folder of the film; crops are left out, masks are what was drawn.
+
+        Crop and mask of a lesion lie in one folder under names that are exchanged in some rows of the lists, so the size tells them apart.
 
         A film with several lesions is malignant if any of them is. The official split is used only for patients who stand on one side of
         it: the lists of masses and of calcifications were split apart, so a woman may be in the training part of one and the test of the
@@ -66,6 +70,7 @@ class CbisDdsm:
         films = self._listed()
         files = self._files()
         pairs, excluded = join_rows(films, files, place=f"{FILMS}/{{}}".format)
+        drawn = [drawn_mask(path, "malignant", f"{FILMS}/{lesion}") for path, film in pairs for lesion in film.lesions]
         sides: dict[str, set[str]] = {}
         for film in films.values():
             sides.setdefault(film.patient, set()).update(film.splits)
@@ -89,6 +94,7 @@ class CbisDdsm:
             root=self.root,
             findings=self.findings,
             excluded=excluded,
+            drawn=drawn,
             notes=[
                 "No normal films: every film has a lesion",
                 f"{astride} patients stand on both sides of the official lists: no split for them",
@@ -100,11 +106,13 @@ class CbisDdsm:
         for (_, split), name in LABEL_FILES.items():
             path = require_file(self.root / name, release=self.name)
             for row in read_sheet(path, columns=_COLUMNS):
-                folder = PurePosixPath(row["image file path"].replace("\n", "").strip().strip('"')).parts[0]
+                folder = _folder(row["image file path"])
                 side = row["left or right breast"][:1].upper()
                 film = found.setdefault(folder, _Film(row["patient_id"], side, row["image view"].upper()))
                 film.splits.add(split)
-                film.malignant = max(film.malignant, _pathology(row["pathology"], path))
+                malignant = _pathology(row["pathology"], path)
+                film.malignant = max(film.malignant, malignant)
+                film.lesions += [_folder(row["ROI mask file path"])] if malignant == POSITIVE else []
         return found
 
     def _files(self) -> dict[str, str]:
@@ -115,6 +123,11 @@ class CbisDdsm:
             if folder.upper().endswith(("_CC", "_MLO")):
                 found.setdefault(folder, path)
         return found
+
+
+def _folder(cell: str) -> str:
+    """First folder of a path as the lists write it, with line breaks and quotes."""
+    return PurePosixPath(cell.replace("\n", "").strip().strip('"')).parts[0]
 
 
 def _pathology(text: str, path: Path) -> float:

@@ -186,7 +186,19 @@ class Harmonised:
         read = [label for label in labels if label in index.readings]
         readings = index.readings.drop(columns=read).join(translate(index.readings[read], self.names)[0]) if read else index.readings
         samples = pd.concat([index.samples.drop(columns=labels), translated], axis=1)
-        return ReleaseIndex(samples, index.excluded, (*index.notes, *self._notes(contradictions)), readings)
+        drawn = self._drawn(index.drawn)
+        return ReleaseIndex(samples, index.excluded, (*index.notes, *self._notes(contradictions)), readings, drawn)
+
+    def _drawn(self, drawn: pd.DataFrame) -> pd.DataFrame:
+        """Drawings under the common names that their label is exactly, or is a part of; others keep their own name."""
+        heard = [(name.label, name.finding) for name in self.names if name.relation in (EXACT, NARROWER)]
+        told = pd.DataFrame(heard, columns=["finding", "common"])
+        joined = drawn.merge(told, on="finding", how="left", sort=False)
+        exact = {name.label for name in self.names if name.relation == EXACT}
+        own = drawn[~drawn["finding"].isin(exact)]
+        common = joined[joined["common"].notna()]
+        common = common.assign(finding=common["common"].astype(drawn["finding"].dtype)).drop(columns="common")
+        return pd.concat([common, own], ignore_index=True)
 
     def _notes(self, contradictions: Mapping[str, int]) -> list[str]:
         apart = [f"{name.label} and {name.finding}" for name in self.names if name.relation == INCOMPARABLE]

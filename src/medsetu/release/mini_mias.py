@@ -2,6 +2,7 @@
 """mini-MIAS mammograms (Suckling et al., Digital Mammography 1994; doi:10.17863/CAM.105113)."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,8 +11,8 @@ import pandas as pd
 from medsetu.core.errors import DataError
 from medsetu.core.label import NEGATIVE, POSITIVE
 from medsetu.core.sample import pseudonym
-from medsetu.reader.annotation import Drawing, Shape, circle
 from medsetu.release.base import ReleaseIndex, by_stem, finish_index, image_files, join_rows, require_file
+from medsetu.release.drawing import Row, drawn_circle, drawn_twice
 
 LABEL_FILE = "Info.txt"
 _SIDE = 1024  # pixels of every film
@@ -70,26 +71,19 @@ class MiniMias:
             root=self.root,
             findings=self.findings,
             excluded=excluded,
+            drawn=self._lesions(files),
             notes=["Two films are one woman, by their numbers", "Digitised films, grey values stretched for distribution"],
         )
 
-    def drawings(self) -> dict[str, Drawing]:
-        """Draw the lesions as circles; y counts from the bottom of the film.
-
-        Returns:
-            Drawing by relative path; rows without coordinates (``NOTE 3``: spread over the film) draw nothing.
-
-        Raises:
-            DataError: As ``index``.
-        """
-        files = by_stem(image_files(self.root, suffixes=(".pgm",)), release=self.name, key=str.lower)
-        drawn = {path: Drawing(_SIDE, _SIDE) for path in files.values()}
+    def _lesions(self, files: Mapping[str, str]) -> list[Row]:
+        """Lesions as circles, y counted from the bottom of the film; rows without coordinates (``NOTE 3``: spread over it) draw nothing."""
+        drawn: list[Row] = []
         for match in self._matches():
-            path = files.get(match["film"].lower())
-            if path is not None and match["radius"]:
+            path = files.get(match["film"].lower(), "")
+            if match["radius"]:
                 x, y, radius = (float(match[name]) for name in ("x", "y", "radius"))
-                box, mask = circle(x, y, radius, height=_SIDE, width=_SIDE, from_bottom=True)
-                drawn[path] = Drawing(_SIDE, _SIDE, (*drawn[path].shapes, Shape(match["kind"], box, mask)))
+                drawn.append(drawn_circle(path, "abnormal", x=x, y=_SIDE - y, radius=radius, size=(_SIDE, _SIDE)))
+                drawn += [drawn_twice(drawn[-1], "malignant")] if match["severity"] == "M" else []
         return drawn
 
     def _rows(self) -> dict[str, list[tuple[str, str]]]:

@@ -3,15 +3,17 @@
 
 import re
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
 from medsetu.core.sample import pseudonym
 from medsetu.reader.note import NotedFilm, noted_films
 from medsetu.release.base import ReleaseIndex, finish_index, image_files, require_folder
+from medsetu.release.drawing import Row, drawn_mask
 
 FOLDER = "MontgomerySet"
+MASKS = {"left_lung": "leftMask", "right_lung": "rightMask"}
 _NAME = re.compile(r"^MCUCXR_(?P<number>\d+)_(?P<label>[01])$", re.IGNORECASE)
 _SAME = re.compile(r"same\s+p(?:atien)?t\s+as\s+MCUCXR_(\d+)", re.IGNORECASE)
 
@@ -19,6 +21,8 @@ _SAME = re.compile(r"same\s+p(?:atien)?t\s+as\s+MCUCXR_(\d+)", re.IGNORECASE)
 @dataclass(frozen=True)
 class Montgomery:
     """The Montgomery films as downloaded: ``MontgomerySet/CXR_png/MCUCXR_0001_0.png`` and ``ClinicalReadings/MCUCXR_0001_0.txt``.
+
+    Lung masks lie in ``MontgomerySet/ManualMask/{leftMask,rightMask}``; they may be absent.
 
     Attributes:
         root: Folder that holds ``MontgomerySet``.
@@ -56,11 +60,21 @@ class Montgomery:
             root=self.root,
             findings=self.findings,
             excluded=excluded,
+            drawn=self._lungs(),
             notes=[
                 "Some films lie on their side: 4020 x 4892 and 4892 x 4020",
                 "TBX11K contains these films: use one of the two",
             ],
         )
+
+    def _lungs(self) -> list[Row]:
+        """Masks of the lungs, which bear the name of their film; the folder may be absent."""
+        films = f"{FOLDER}/CXR_png"
+        return [
+            drawn_mask(f"{films}/{PurePosixPath(file).name}", lung, file)
+            for lung, side in MASKS.items()
+            for file in image_files(self.root, below=f"{FOLDER}/ManualMask/{side}", suffixes=(".png",))
+        ]
 
 
 def _patient(film: NotedFilm) -> str:

@@ -12,9 +12,13 @@ import pandas as pd
 from medsetu.core.errors import DataError
 from medsetu.core.label import NEGATIVE, POSITIVE, UNKNOWN, finding_name
 from medsetu.core.sample import VIEWS, age_in_years, pseudonym, sex_letter
+from medsetu.reader.sheet import read_cells
 from medsetu.release.base import ReleaseIndex, finish_index, image_files, join_rows, require_file, require_folder
+from medsetu.release.drawing import Row, drawn_box
 
-LABEL_FILE = "Data_Entry_2017_v2020.csv"
+LABEL_FILE, BOX_FILE = "Data_Entry_2017_v2020.csv", "BBox_List_2017.csv"
+ALIKE = {"infiltrate": "infiltration"}  # so spelt in the list of boxes alone
+SIDE = 1024  # pixels of every film as published
 TRAIN_LIST, TEST_LIST = "train_val_list.txt", "test_list.txt"
 NO_FINDING = "no_finding"
 FINDINGS = (
@@ -34,6 +38,7 @@ FINDINGS = (
     "pneumothorax",
 )
 
+_BOX_CELLS = 6  # film, finding, x, y, width, height
 _COLUMNS = ("Image Index", "Finding Labels", "Follow-up #", "Patient ID", "Patient Age", "Patient Gender", "View Position")
 
 
@@ -81,6 +86,7 @@ class NihChestXray14:
             root=self.root,
             findings=self.findings,
             excluded=excluded,
+            drawn=self._boxes(files),
             notes=["Labels were mined from reports: absent means not mentioned", note],
         )
 
@@ -103,6 +109,22 @@ class NihChestXray14:
         if len({row["Image Index"] for row in rows}) != len(rows):
             raise DataError(what="An image has more than one row", where=str(path), remedy="Use the label table as published")
         return rows
+
+    def _boxes(self, files: Mapping[str, str]) -> list[Row]:
+        """Boxes by position, for the header splits ``Bbox [x,y,w,h]`` at its commas; the list may be absent, films have 1024 x 1024."""
+        path = self.root / BOX_FILE
+        if not path.is_file():
+            return []
+        rows = [row for row in read_cells(path)[1:] if len(row) >= _BOX_CELLS]
+        names = [ALIKE.get(finding_name(row[1]), finding_name(row[1])) for row in rows]
+        if not rows or not set(names) <= set(FINDINGS):
+            raise DataError(
+                what="The list of boxes names no film, or no finding of the release", where=str(path), remedy="Use it as published"
+            )
+        return [
+            drawn_box(files.get(row[0], ""), name, row[2:_BOX_CELLS], corner=True, size=(SIDE, SIDE))
+            for row, name in zip(rows, names, strict=True)
+        ]
 
     def _files(self) -> dict[str, str]:
         folders = sorted(folder.name for folder in self.root.glob("images*") if folder.is_dir())

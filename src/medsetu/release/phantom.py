@@ -16,6 +16,7 @@ import pandas as pd
 
 from medsetu.core.sample import pseudonym
 from medsetu.release.base import ReleaseIndex, finish_index, image_files
+from medsetu.release.drawing import Row, drawn_share
 from medsetu.release.phantom_country import FINDINGS, country
 from medsetu.release.phantom_folder import LABELS, TRUTH, Cohort, ensure, film_path
 
@@ -92,7 +93,18 @@ class Phantom:
             country=COUNTRY_CODES[self.country],
         )
         note = "The films are drawn, not taken: nothing measured on them holds for patients"
-        return finish_index(rows, release=self.name, root=self.root, findings=FINDINGS, excluded=excluded, notes=(note,))
+        drawn = self._drawn()
+        return finish_index(rows, release=self.name, root=self.root, findings=FINDINGS, excluded=excluded, notes=(note,), drawn=drawn)
+
+    def _drawn(self) -> list[Row]:
+        """Boxes around what was drawn, whatever the label says of it."""
+        truth = pd.read_csv(self.root / TRUTH, keep_default_na=False, dtype=str)
+        return [
+            drawn_share(film_path(image), finding, (float(a), float(b), float(c), float(d)))
+            for finding in FINDINGS
+            for image, boxes in zip(truth["image_id"], truth[f"{finding}_boxes"], strict=True)
+            for a, b, c, d in (box.split(" ") for box in boxes.split(";") if box)
+        ]
 
     def truth(self) -> pd.DataFrame:
         """Read what is true of each film, written beside it.

@@ -13,12 +13,14 @@ from medsetu.core.label import NEGATIVE, POSITIVE
 from medsetu.core.sample import pseudonym
 from medsetu.reader.sheet import read_sheet
 from medsetu.release.base import ReleaseIndex, by_stem, finish_index, image_files, join_rows, require_file, require_folder
+from medsetu.release.drawing import Row, drawn_box
 
 LABELS, CLASSES = "stage_2_train_labels.csv", "stage_2_detailed_class_info.csv"
 MAPPING = "pneumonia-challenge-dataset-mappings_2018.json"
 TRAIN, TEST = "stage_2_train_images", "stage_2_test_images"
 _ORIGIN = "nih_chestxray14"
 _NIH_FILM = re.compile(r"^(?P<patient>\d{8})_\d{3}\.png$")
+_BOX = ("x", "y", "width", "height")
 _TARGET = {"1": POSITIVE, "0": NEGATIVE}
 _CLASS = {  # class -> opacity suspicious for pneumonia, anything abnormal
     "Normal": (NEGATIVE, NEGATIVE),
@@ -60,7 +62,7 @@ class RsnaPneumonia:
         Raises:
             DataError: A list or the folder is missing, the lists contradict each other or themselves, or the mapping cannot be read.
         """
-        rows = self._rows()
+        rows, boxes = self._rows()
         require_folder(self.root / TRAIN, release=self.name)
         files = by_stem(image_files(self.root, below=TRAIN, suffixes=(".dcm",)), release=self.name)
         pairs, excluded = join_rows(rows, files, place=f"{TRAIN}/{{}}.dcm".format)
@@ -74,13 +76,15 @@ class RsnaPneumonia:
             root=self.root,
             findings=self.findings,
             excluded=excluded,
+            drawn=[{**box, "path": files.get(str(box["path"]), "")} for box in boxes],
             notes=[
                 *([] if patients else ["No patient ids: splits and intervals are by image"]),
                 "All films are films of NIH ChestX-ray14: use one of the two",
             ],
         )
 
-    def _rows(self) -> dict[str, tuple[float, float]]:
+    def _rows(self) -> tuple[dict[str, tuple[float, float]], list[Row]]:
+        """Labels by name of the film, and boxes with that name in place of the path."""
         path = require_file(self.root / CLASSES, release=self.name)
         found: dict[str, tuple[float, float]] = {}
         for row in read_sheet(path, columns=["patientId", "class"]):
@@ -89,17 +93,18 @@ class RsnaPneumonia:
                 raise DataError(
                     what="A class is none of the release's three, or a film has two", where=str(path), remedy="Use the list as published"
                 )
-        path = require_file(self.root / LABELS, release=self.name)
-        for row in read_sheet(path, columns=["patientId", "x", "y", "width", "height", "Target"]):
+        path, boxes = require_file(self.root / LABELS, release=self.name), list[Row]()
+        for row in read_sheet(path, columns=["patientId", *_BOX, "Target"]):
             target = _TARGET.get(row["Target"])
-            boxed = all(row[name] for name in ("x", "y", "width", "height"))
+            boxed = all(row[name] for name in _BOX)
             if target is None or target != found.get(row["patientId"], (None,))[0] or boxed != (target == POSITIVE):
                 raise DataError(
                     what="A row of the boxes contradicts the list of classes, or has a target without box or a box without target",
                     where=str(path),
                     remedy="Use both lists as published",
                 )
-        return found
+            boxes += [drawn_box(row["patientId"], "lung_opacity", [row[name] for name in _BOX], corner=True)] if boxed else []
+        return found, boxes
 
     def _patients(self) -> dict[str, str]:
         path = self.root / MAPPING

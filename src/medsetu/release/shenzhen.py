@@ -3,21 +3,24 @@
 
 import re
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
 from medsetu.core.sample import pseudonym
 from medsetu.reader.note import noted_films
 from medsetu.release.base import ReleaseIndex, finish_index, image_files, require_folder
+from medsetu.release.drawing import Row, drawn_mask
 
-FOLDER = "ChinaSet_AllFiles"
+FOLDER, MASKS, ENDING = "ChinaSet_AllFiles", "mask", "_mask"
 _NAME = re.compile(r"^CHNCXR_(?P<number>\d+)_(?P<label>[01])$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Shenzhen:
     """The Shenzhen films as downloaded: ``ChinaSet_AllFiles/CXR_png/CHNCXR_0001_0.png`` and ``ClinicalReadings/CHNCXR_0001_0.txt``.
+
+    Lung masks (``mask/CHNCXR_0001_0_mask.png``), a release of their own, are read where they lie beside the films.
 
     Attributes:
         root: Folder that holds ``ChinaSet_AllFiles``.
@@ -55,8 +58,16 @@ class Shenzhen:
             root=self.root,
             findings=self.findings,
             excluded=excluded,
+            drawn=self._lungs(),
             notes=[
                 "It holds children",
                 "TBX11K and the TB Chest Radiography Database contain these films",
             ],
         )
+
+    def _lungs(self) -> list[Row]:
+        """Masks of both lungs, published apart from the films; the folder may be absent."""
+        files = [(PurePosixPath(file).stem, file) for file in image_files(self.root, below=MASKS, suffixes=(".png",))]
+        return [
+            drawn_mask(f"{FOLDER}/CXR_png/{stem.removesuffix(ENDING)}.png", "lungs", file) for stem, file in files if stem.endswith(ENDING)
+        ]

@@ -11,6 +11,7 @@ from medsetu.core.errors import DataError
 from medsetu.core.label import NEGATIVE, POSITIVE
 from medsetu.reader.sheet import read_sheet
 from medsetu.release.base import ReleaseIndex, by_stem, finish_index, image_files, join_rows, require_file, require_folder
+from medsetu.release.drawing import drawn_runs
 
 LABEL_FILE, FILMS = "train-rle.csv", "dicom-images-train"
 NONE = "-1"
@@ -46,7 +47,7 @@ class SiimAcrPtx:
         Raises:
             DataError: The list or the folder is missing, a mask is no run-length code, or a film has a mask and none at once.
         """
-        rows = self._rows()
+        rows, runs = self._rows()
         require_folder(self.root / FILMS, release=self.name)
         files = by_stem(image_files(self.root, below=FILMS, suffixes=(".dcm",)), release=self.name)
         pairs, excluded = join_rows(rows, files, place=f"{FILMS}/{{}}.dcm".format)
@@ -56,12 +57,15 @@ class SiimAcrPtx:
             root=self.root,
             findings=self.findings,
             excluded=excluded,
+            drawn=[drawn_runs(files.get(film, ""), "pneumothorax", code) for film, code in runs],
             notes=["No patient ids: splits and intervals are by image", "Films of NIH ChestX-ray14: use one of the two"],
         )
 
-    def _rows(self) -> dict[str, float]:
+    def _rows(self) -> tuple[dict[str, float], list[tuple[str, str]]]:
+        """Labels by film, and run lengths with their film."""
         path = require_file(self.root / LABEL_FILE, release=self.name)
         found: dict[str, float] = {}
+        runs: list[tuple[str, str]] = []
         for row in read_sheet(path, columns=["ImageId", "EncodedPixels"]):  # the header writes ' EncodedPixels'
             code = row["EncodedPixels"]
             value = NEGATIVE if code == NONE else POSITIVE
@@ -71,4 +75,5 @@ class SiimAcrPtx:
                     where=str(path),
                     remedy="Use the list as published",
                 )
-        return found
+            runs += [(row["ImageId"], code)] if value == POSITIVE else []
+        return found, runs

@@ -13,6 +13,7 @@ import pandas as pd
 from medsetu.core.errors import ConfigError, DataError
 from medsetu.core.label import MEANINGS, NEGATIVE, POSITIVE, UNKNOWN
 from medsetu.release.base import ReleaseIndex, finish_index, image_files, require_folder
+from medsetu.release.drawing import Row, drawn_box
 
 LISTS = {"train": "TBX11K_train", "val": "TBX11K_val"}
 EXTRA = {"da+db": "nitrd", "mc+shenzhen": "shenzhen and montgomery"}  # folder of imgs/extra -> release that its films come from
@@ -23,20 +24,32 @@ _LONGEST = 1 << 20  # bytes of an XML file that are looked at
 _BORROWED = re.compile(r"^(?:(?P<word>[np])x?\d+|(?:MCUCXR|CHNCXR)_\d+_(?P<digit>[01]))$", re.IGNORECASE)
 
 
+@dataclass(frozen=True)
+class _Box:
+    """A box as COCO has it: file name below ``imgs``, kind, corner with width and height, and height and width of its image."""
+
+    film: str
+    kind: str
+    numbers: Sequence[object]
+    size: tuple[float, float]
+
+
 @dataclass
 class _Lists:
-    """What the lists of boxes say: split and kinds of boxes by file name below ``imgs``."""
+    """What the lists of boxes say: split and kinds of boxes by file name below ``imgs``, and the boxes themselves."""
 
     split: dict[str, str] = field(default_factory=dict)
     kinds: dict[str, set[str]] = field(default_factory=dict)
     absent: list[str] = field(default_factory=list)
+    boxes: list[_Box] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Tbx11k:
     """TBX11K as downloaded: ``imgs/{health,sick,tb,test,extra}`` and ``annotations/json/TBX11K_{train,val}.json``.
 
-    A list that is not there as JSON is read from ``lists/TBX11K_{train,val}.txt`` with the boxes of ``annotations/xml``.
+    A list that is not there as JSON is read from ``lists/TBX11K_{train,val}.txt`` with the kinds of boxes of ``annotations/xml``; where
+    the boxes lie is read from JSON alone.
 
     Attributes:
         root: Folder that holds ``imgs`` and ``annotations``.
@@ -98,6 +111,7 @@ class Tbx11k:
             findings=self.findings,
             excluded=excluded,
             notes=self._notes(lists, rows),
+            drawn=[row for box in lists.boxes for row in self._rows(box)],
         )
 
     def _labels(self, folder: str, kinds: set[str]) -> dict[str, float]:
@@ -109,6 +123,13 @@ class Tbx11k:
             return dict(zip(self.findings, (MEANINGS[self.untyped], UNKNOWN, UNKNOWN, POSITIVE), strict=True))
         tuberculosis = POSITIVE if active else MEANINGS[self.latent]
         return dict(zip(self.findings, (tuberculosis, float(active), float(latent), POSITIVE), strict=True))
+
+    def _rows(self, box: _Box) -> list[Row]:
+        """A box for its kind, and for tuberculosis where that kind counts as it."""
+        own = {ACTIVE: ["active_tuberculosis"], LATENT: ["latent_tuberculosis"]}.get(box.kind, [])
+        counts = {ACTIVE: "positive", LATENT: self.latent}.get(box.kind, self.untyped)
+        findings = [*own, *(["tuberculosis"] if counts == "positive" else [])]
+        return [drawn_box(f"imgs/{box.film}", finding, box.numbers, corner=True, size=box.size) for finding in findings]
 
     def _borrow(self, path: str, rows: list[dict[str, object]], excluded: list[tuple[str, str]]) -> None:
         """Take in a film of another release where the recipe asks for it; its name says what it shows."""
@@ -129,7 +150,8 @@ class Tbx11k:
             if not packed.is_file() and not plain.is_file():
                 found.absent.append(name)
                 continue
-            kinds = _boxes(packed) if packed.is_file() else self._drawn(plain)
+            kinds, boxes = _boxes(packed) if packed.is_file() else (self._drawn(plain), [])
+            found.boxes += boxes
             found.split |= dict.fromkeys(kinds, split)
             found.kinds |= kinds
         if not found.split:
@@ -162,17 +184,22 @@ class Tbx11k:
         return notes
 
 
-def _boxes(path: Path) -> dict[str, set[str]]:
-    """Kinds of boxes by file name; a film without box has none. Kinds are found by name, whatever their number."""
+def _boxes(path: Path) -> tuple[dict[str, set[str]], list[_Box]]:
+    """Kinds of boxes by file name, and the boxes; a film without box has none. Kinds are found by name, whatever their number."""
     try:
         content: dict[str, Any] = json.loads(path.read_bytes())
         kind = {entry["id"]: str(entry["name"]) for entry in content["categories"]}
         name = {entry["id"]: str(entry["file_name"]) for entry in content["images"]}
+        size = {entry["id"]: (float(entry["height"]), float(entry["width"])) for entry in content["images"]}
         found: dict[str, set[str]] = {file: set() for file in name.values()}
+        boxes = []
         for box in content["annotations"]:
-            found[name[box["image_id"]]].add(kind[box["category_id"]])
+            image, name_of_kind = box["image_id"], kind[box["category_id"]]
+            found[name[image]].add(name_of_kind)
+            x, y, width, height = box["bbox"]
+            boxes.append(_Box(name[image], name_of_kind, (x, y, width, height), size[image]))
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise DataError(
             what=f"A list of boxes cannot be read ({type(error).__name__})", where=str(path), remedy="Use the list as published"
         ) from error
-    return found
+    return found, boxes

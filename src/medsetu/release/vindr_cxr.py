@@ -12,6 +12,7 @@ from medsetu.core.label import NEGATIVE, POSITIVE, UNKNOWN, finding_name
 from medsetu.core.vote import MAJORITY, POLICIES, fuse_votes
 from medsetu.reader.sheet import read_sheet
 from medsetu.release.base import ReleaseIndex, by_stem, finish_index, image_files, join_rows, require_file, require_folder
+from medsetu.release.drawing import Row, drawn_box
 
 NAMES = (
     "Aortic enlargement", "Atelectasis", "Calcification", "Cardiomegaly", "Clavicle fracture", "Consolidation", "Edema", "Emphysema",
@@ -22,13 +23,17 @@ NAMES = (
 OTHER = ("Other diseases", "Other disease")  # so called in the list of training, and of test
 ALIKE = {"Pleural effusion": "effusion", "Pulmonary fibrosis": "fibrosis"}  # names that other releases use for the same finding
 COLUMN_OF = {ALIKE.get(name, finding_name(name)): name for name in NAMES}
+FINDING_OF = {column: finding for finding, column in COLUMN_OF.items()} | dict.fromkeys(OTHER, "other_disease")
+NONE = "No finding"
 READERS = 3
 _VALUES = {"1": POSITIVE, "1.0": POSITIVE, "0": NEGATIVE, "0.0": NEGATIVE, "": UNKNOWN}
 
 
 @dataclass(frozen=True)
 class VindrCxr:
-    """VinDr-CXR as downloaded: ``{train,test}/<image_id>.dicom`` and ``annotations/image_labels_{train,test}.csv``.
+    """VinDr-CXR as downloaded: ``{train,test}/<image_id>.dicom`` and ``annotations/{image_labels,annotations}_{train,test}.csv``.
+
+    The boxes (``annotations_*.csv``) may be absent: of training films each reader's, of test films those of the consensus.
 
     Attributes:
         root: Folder that holds ``train``, ``test`` and ``annotations``.
@@ -54,7 +59,8 @@ class VindrCxr:
         """Join the lists and the films by name, never by position, and fuse the votes of the training films finding by finding.
 
         Returns:
-            The index, without patients, with the votes as ``readings``; films and rows that stand alone are listed as excluded.
+            The index, without patients, with the votes as ``readings`` and the boxes as ``drawn``; films and rows that stand alone are
+            listed as excluded.
 
         Raises:
             DataError: A list or folder is missing, a column is missing, a reader read a film twice, or a cell is no label.
@@ -62,12 +68,14 @@ class VindrCxr:
         votes: list[dict[str, object]] = []
         excluded: list[tuple[str, str]] = []
         paths: dict[str, str] = {}
+        drawn: list[Row] = []
         for split, reader in (("train", "rad_id"), ("test", "")):
             rows = self._rows(split, reader)
             folder = require_folder(self.root / split, release=self.name).name
             files = by_stem(image_files(self.root, below=folder, suffixes=(".dicom", ".dcm")), release=self.name)
             pairs, alone = join_rows(rows, files, place=f"{split}/{{}}.dicom".format)
             excluded += alone
+            drawn += self._boxes(split, reader, files)
             paths |= {path: split for path, _ in pairs}
             votes += [
                 {"path": path, "reader": row[reader] if reader else "", **self._values(row, path)} for path, told in pairs for row in told
@@ -94,7 +102,28 @@ class VindrCxr:
                 ),
             ],
             readings=table[~single],
+            drawn=drawn,
         )
+
+    def _boxes(self, split: str, reader: str, files: Mapping[str, str]) -> list[Row]:
+        path = self.root / "annotations" / f"annotations_{split}.csv"
+        if not path.is_file():
+            return []
+        edges = ("x_min", "y_min", "x_max", "y_max")
+        rows = read_sheet(path, columns=["image_id", "class_name", *edges, *([reader] if reader else [])])
+        strange = sorted({row["class_name"] for row in rows} - {*FINDING_OF, NONE})
+        if strange:
+            raise DataError(what="A box is of no class of the release", where=str(path), remedy="Use the list as published")
+        return [
+            drawn_box(
+                files.get(row["image_id"], ""),
+                FINDING_OF[row["class_name"]],
+                [row[edge] for edge in edges],
+                reader=row[reader] if reader else "",
+            )
+            for row in rows
+            if row["class_name"] != NONE
+        ]
 
     def _rows(self, split: str, reader: str) -> dict[str, list[dict[str, str]]]:
         path = require_file(self.root / "annotations" / f"image_labels_{split}.csv", release=self.name)

@@ -13,6 +13,7 @@ from medsetu.core.label import NEGATIVE, POSITIVE, UNKNOWN, dense_breast, findin
 from medsetu.core.sample import age_in_years, pseudonym
 from medsetu.reader.sheet import keyed, read_sheet, word_list
 from medsetu.release.base import ReleaseIndex, by_stem, finish_index, image_files, join_rows, require_file, require_folder
+from medsetu.release.drawing import Row, drawn_box
 
 BREASTS, FINDINGS, FACTS = "breast-level_annotations.csv", "finding_annotations.csv", "metadata.csv"
 NONE = "No Finding"
@@ -22,6 +23,7 @@ CATEGORIES = (
 )  # fmt: skip
 _SPLITS = {"training": "train", "test": "test"}
 _COLUMNS = ("study_id", "image_id", "laterality", "view_position", "breast_birads", "breast_density", "split")
+_EDGES = ("xmin", "ymin", "xmax", "ymax")
 _FACTS = ("Patient's Age", "Manufacturer", "Manufacturer's Model Name")
 
 
@@ -73,6 +75,7 @@ class VindrMammo:
             root=self.root,
             findings=self.findings,
             excluded=excluded,
+            drawn=self._boxes(files),
             notes=[
                 "BI-RADS is an assessment, not pathology; category 3 is unknown",
                 "An examination stands for a patient: the release says nothing of women with two",
@@ -102,6 +105,19 @@ class VindrMammo:
         for row in read_sheet(path, columns=("image_id", "finding_categories")):
             found.setdefault(row["image_id"], set()).update(_categories(row["finding_categories"], path))
         return found
+
+    def _boxes(self, files: Mapping[str, str]) -> list[Row]:
+        """Boxes of each category, and of what was judged suspicious by itself; findings of a whole breast have none."""
+        drawn: list[Row] = []
+        path = self.root / FINDINGS
+        for row in read_sheet(path, columns=("image_id", "finding_categories", *_EDGES), optional=("finding_birads", "height", "width")):
+            cells = [row[edge] for edge in _EDGES]
+            if any(cells):
+                named = [finding_name(category) for category in _categories(row["finding_categories"], path) if category != NONE]
+                named += ["suspicious"] if suspicious(row["finding_birads"]) == POSITIVE else []
+                size = (float(row["height"] or "nan"), float(row["width"] or "nan"))
+                drawn += [drawn_box(files.get(row["image_id"], ""), finding, cells, size=size) for finding in named]
+        return drawn
 
     def _metadata(self) -> dict[str, dict[str, str]]:
         path = self.root / FACTS

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Drawings beside a frozen manifest: written once, made anew when they or the rule change, and no part of the fingerprint."""
+
+import io
+
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from fakes import busi, vindr_cxr
+from fakes.folder import write
+from medsetu.core.errors import DataError
+from medsetu.core.table import read_table
+from medsetu.experiment.drawing import DRAWINGS, LOCATION, PROBLEMS, REGIONS, STATE, drawing_view, read_regions, write_drawings
+from medsetu.experiment.prepare import prepare
+from medsetu.manifest.frozen import load
+from medsetu.manifest.plan import SplitPlan
+from medsetu.release.busi import Busi
+from medsetu.release.vindr_cxr import VindrCxr
+
+
+@pytest.fixture
+def sides(tmp_path):
+    return {"global": [VindrCxr(vindr_cxr.write(tmp_path / "vindr"))]}
+
+
+def prepared_of(sides, folder, **options):
+    return prepare(sides, plan=SplitPlan(**options), seed=0, folder=folder, workers=0)
+
+
+def test_written_once_and_used_again(sides, tmp_path, monkeypatch):
+    folder = tmp_path / "out"
+    first = write_drawings(prepared_of(sides, folder), folder, plan=SplitPlan())
+    monkeypatch.setattr("medsetu.experiment.drawing.measure", None)  # a second look opens nothing
+    again = write_drawings(prepared_of(sides, folder), folder, plan=SplitPlan())
+    pd.testing.assert_frame_equal(first.table, again.table)
+    pd.testing.assert_frame_equal(read_regions(folder), first.regions)
+    assert set(read_table(folder / LOCATION)["finding"]) == {"effusion", "lung_cavity", "tuberculosis"}
+
+
+def test_another_rule_or_other_boxes_are_measured_anew_and_the_study_stays(sides, tmp_path):
+    folder = tmp_path / "out"
+    prepared = prepared_of(sides, folder)
+    write_drawings(prepared, folder, plan=SplitPlan())
+    unanimous = write_drawings(prepared, folder, plan=SplitPlan(drawing="unanimous"))
+    assert set(unanimous.regions["rule"]) == {"unanimous", ""}
+    path = sides["global"][0].root / "annotations" / "annotations_train.csv"
+    path.write_text(path.read_text().replace("10.5,12,30.5,40", "11.5,12,30.5,40"))
+    changed = prepared_of(sides, folder)
+    assert changed.fingerprint == prepared.fingerprint == load(folder).fingerprint
+    assert changed.facts["reused"]
+    assert 11.5 in set(write_drawings(changed, folder, plan=SplitPlan()).table["left"])
+
+
+def test_tables_that_were_changed_are_refused(sides, tmp_path):
+    folder = tmp_path / "out"
+    write_drawings(prepared_of(sides, folder), folder, plan=SplitPlan())
+    (folder / REGIONS).write_bytes(b"another")
+    with pytest.raises(DataError):
+        read_regions(folder)
+    (folder / STATE).write_text("{")
+    assert read_regions(folder).empty
+
+
+def test_nothing_is_written_where_nothing_was_drawn(tmp_path):
+    folder = tmp_path / "out"
+    prepared = prepared_of({"global": [write(tmp_path / "world", name="world", patients=40)]}, folder)
+    assert write_drawings(prepared, folder, plan=SplitPlan()) is None
+    assert not any((folder / name).exists() for name in (DRAWINGS, REGIONS, PROBLEMS, LOCATION, STATE))
+    assert read_regions(folder).empty
+
+
+def shown(prepared, folder):
+    console = Console(file=io.StringIO(), width=160)
+    console.print(drawing_view(write_drawings(prepared, folder, plan=SplitPlan()), prepared, folder))
+    return console.file.getvalue()
+
+
+def test_the_terminal_tells_contradictions_and_agreement(sides, tmp_path):
+    text = shown(prepared_of(sides, tmp_path / "out"), tmp_path / "out")
+    line = next(line for line in text.splitlines() if "vindr_cxr  tuberculosis" in line)
+    assert line.split()[2:11] == ["15", "0", "9", "9", "of", "9", "0", "0", "2"]
+    assert "0.72" in line  # 468 / 652: IoU of two boxes of 20 x 28, 2 pixels apart both ways
+    assert "never both" in text
+    assert "films drawn on though labelled absent" in text
+    assert "6 cut at the border of the image" in text
+
+
+def test_masks_in_files(tmp_path):
+    release = Busi(busi.write(tmp_path / "busi"))
+    (tmp_path / "busi" / "Dataset_BUSI_with_GT" / "malignant" / "malignant (3)_mask.png").write_bytes(b"")
+    folder = tmp_path / "out"
+    prepared = prepared_of({"global": [release]}, folder, test=0.1, val=0.1)
+    drawings = write_drawings(prepared, folder, plan=SplitPlan(), workers=1)
+    assert set(drawings.table["form"]) == {"mask"}
+    assert drawings.problems["sample_id"].unique().tolist() == ["busi/Dataset_BUSI_with_GT/malignant/malignant (3).png"]
+    text = shown(prepared, folder)
+    assert "drawings left out" in text
+    two = drawings.regions[drawings.regions["sample_id"].str.endswith("malignant (2).png")]
+    assert two["area_share"].tolist() == pytest.approx([2 * 20 * 28 / 4096] * 2)  # both masks, for both findings
