@@ -107,7 +107,7 @@ def drawing_view(drawings: Drawings, prepared: Prepared, folder: Path) -> Group:
         counts = [str(row[name]) for name in ("boxes", "masks", "films")]
         named = Text(f"{row['release']}  {row['finding']}", style="cyan")
         view.add_row(
-            named, *counts, present, absent, str(row["left_out"]), str(row["readers"]), _iou(table, row["release"], row["finding"])
+            named, *counts, present, absent, str(row["left_out"]), str(row["readers"] or ""), _iou(table, row["release"], row["finding"])
         )
     rest = len(summary) - MOST_ROWS
     lines = [Text(f"- {sentence}") for sentence in drawing_sentences(summary, drawings.problems, prepared.manifest)]

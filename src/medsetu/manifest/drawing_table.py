@@ -25,9 +25,9 @@ def summarise_drawings(drawings: Drawings, manifest: pd.DataFrame, *, votes: pd.
 
     Returns:
         One row per release and finding with ``SUMMARY_COLUMNS``: drawings placed (boxes, masks), films behind them, and readers
-        by name (0 where the release does not tell them apart); films labelled present, those of them that are drawn on, and films drawn on though labelled absent (NaN where the finding is no label);
-        drawings of a reader who voted absent on that very film (NaN where no votes are known); drawings cut at the border, scaled to a
-        reduced copy, and left out.
+        by name (0 where the release does not tell them apart); films labelled present, those of them that are drawn on, and films drawn
+        on though labelled absent (NaN where the finding is no label); drawings of a reader who voted absent on that very film (NaN where
+        no votes are known); drawings cut at the border, scaled to a reduced copy, and left out.
     """
     found = []
     release_of = manifest.set_index("sample_id")["release"]
