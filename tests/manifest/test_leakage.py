@@ -7,7 +7,7 @@ from PIL import Image
 from fakes.folder import picture, save
 from medsetu.core.errors import LeakageError
 from medsetu.manifest.build import build
-from medsetu.manifest.leakage import CHANGES, check_overlap, find_pairs, group, settle, tag_seen, thumbnails_from
+from medsetu.manifest.leakage import CHANGES, check_overlap, find_pairs, group, settle, tag_seen
 from medsetu.manifest.plan import Similarity, SplitPlan
 from medsetu.manifest.scan import Task, inspect
 
@@ -155,8 +155,7 @@ def test_pairs_of_equal_files_name_the_first(tmp_path):
         save(picture(seed), tmp_path / name)
     records = [inspect(Task("", tmp_path / name, name)) for name in ("a.png", "b.png", "c.png")]
     rows = pd.DataFrame([{"sample_id": r.sample_id, "sha256": r.sha256, "phash": r.phash} for r in records])
-    thumbnails = thumbnails_from([record.thumbnail for record in records])
-    assert thumbnails.shape == (3, 32, 32)
+    thumbnails = np.stack([np.frombuffer(record.thumbnail, dtype=np.float16).reshape(32, 32) for record in records])
     found = find_pairs(rows, thumbnails, near=Similarity())
     assert found[["a", "b", "kind"]].values.tolist() == [["a.png", "b.png", "exact"]]
     assert np.isfinite(found["correlation"]).all()

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import os
 
+import numpy as np
 import pytest
 
 from fakes.folder import picture, save
@@ -15,6 +16,10 @@ def film(tmp_path):
     return save(picture(0), tmp_path / "films" / "a.png")
 
 
+def loaded(folder):
+    return {record.key: record for records in ScanStore(folder).kept() for record in records}
+
+
 def keep(folder, path):
     store = ScanStore(folder)
     record = inspect(Task(store.key(path), path, "r/a"))
@@ -25,7 +30,7 @@ def keep(folder, path):
 
 def test_what_was_kept_comes_back_equal(tmp_path, film):
     record = keep(tmp_path / "scan", film)
-    again = ScanStore(tmp_path / "scan").load()[record.key]
+    again = loaded(tmp_path / "scan")[record.key]
     assert repr(again) == repr(record)  # NaN facts are equal as text
 
 
@@ -51,20 +56,20 @@ def test_a_damaged_shard_is_counted_and_not_believed(tmp_path, film, damage, cap
     data = bytearray(shard.read_bytes())
     data[len(data) // 2] ^= 1
     shard.write_bytes({"flip": bytes(data), "truncate": bytes(data[:50]), "empty": b""}[damage])
-    assert record.key not in ScanStore(tmp_path / "scan").load()
+    assert record.key not in loaded(tmp_path / "scan")
     assert "damaged" in caplog.text
 
 
 def test_a_stranger_s_table_is_not_believed(tmp_path):
     (tmp_path / "strange.parquet").write_bytes(b"PAR1")
-    assert ScanStore(tmp_path).load() == {}
+    assert loaded(tmp_path) == {}
 
 
 def test_unreadable_files_are_asked_again(tmp_path):
     store = ScanStore(tmp_path / "scan")
     store.add([Record("k", "r/a", reason="broken"), Record("", "r/b")])
     store.flush()
-    assert ScanStore(tmp_path / "scan").load() == {}
+    assert loaded(tmp_path / "scan") == {}
 
 
 def test_work_is_saved_on_the_way(tmp_path, monkeypatch):
@@ -72,16 +77,16 @@ def test_work_is_saved_on_the_way(tmp_path, monkeypatch):
     store = ScanStore(tmp_path)
     for number in range(10):
         store.add([Record(f"k{number}", f"r/{number}", facts={"height": number})])
-    assert len(ScanStore(tmp_path).load()) == 8  # as after a kill: the last two were not yet written
+    assert len(loaded(tmp_path)) == 8  # as after a kill: the last two were not yet written
     store.flush()
-    assert ScanStore(tmp_path).load()["k9"].facts == {"height": 9}
+    assert loaded(tmp_path)["k9"].facts == {"height": 9}
 
 
 def test_nothing_is_kept_without_a_folder():
     store = ScanStore(None)
     store.add([Record("k", "r/a")])
     store.flush()
-    assert store.load() == {}
+    assert list(store.kept()) == []
 
 
 def test_a_full_disk_is_said(tmp_path, monkeypatch):
@@ -94,3 +99,12 @@ def test_a_full_disk_is_said(tmp_path, monkeypatch):
     with pytest.raises(ResourceError, match="No space left"):
         store.flush()
     assert not list(tmp_path.iterdir())
+
+
+def test_only_what_is_wanted_is_given(tmp_path):
+    store = ScanStore(tmp_path)
+    store.add([Record(f"k{number}", f"r/{number}", facts={}) for number in range(5)])
+    store.flush()
+    wanted = np.array(sorted(["k3", "k1", "z", ""]), dtype="S32")
+    assert [record.key for records in store.kept(wanted) for record in records] == ["k1", "k3"]
+    assert [record for records in store.kept(wanted[:0]) for record in records] == []

@@ -36,7 +36,7 @@ def run_batches(
     """Work through items, in this process or in several.
 
     Args:
-        items: What is to be done.
+        items: What is to be done; asked for a few at a time.
         work: A function at the top of a module that does a batch.
         lost: Result of an item that killed its process; asked in this one.
         workers: Number of processes; 0 and 1 stay in this one.
@@ -48,32 +48,37 @@ def run_batches(
         >>> list(run_batches([1, 2], lambda batch: [2 * item for item in batch], lost=lambda item: 0, workers=1))
         [[2, 4]]
     """
-    batches = deque(list(items[start : start + BATCH]) for start in range(0, len(items), BATCH))
+    batches = (list(items[start : start + BATCH]) for start in range(0, len(items), BATCH))
     if workers < 2 or len(items) < FEWEST:
         yield from (work(batch) for batch in batches)
         return
     with one_thread_each():
-        while batches:
+        while True:
             suspects: list[_Item] = []
             yield from _in_parallel(batches, work, suspects, workers=workers)
+            if not suspects:
+                return
             yield from _one_by_one(suspects, work, lost)
 
 
 def _in_parallel(
-    batches: deque[list[_Item]], work: _Work[_Item, _Result], suspects: list[_Item], *, workers: int
+    batches: Iterator[list[_Item]], work: _Work[_Item, _Result], suspects: list[_Item], *, workers: int
 ) -> Iterator[list[_Result]]:
-    """Empty the queue; when a worker dies, hand over what was being done and stop."""
+    """Take batches until there is none; when a worker dies, hand over what was being done and stop."""
     running: dict[Future[list[_Result]], list[_Item]] = {}
     with _pool(workers, work) as pool:
-        while batches or running:
+        while True:
+            batch: list[_Item] | None = None
             try:
-                while batches and len(running) < IN_FLIGHT * workers:
-                    running[pool.submit(work, batches[0])] = batches[0]
-                    batches.popleft()
+                while len(running) < IN_FLIGHT * workers and (batch := next(batches, None)) is not None:
+                    running[pool.submit(work, batch)] = batch
+                    batch = None
+                if not running:
+                    return
                 done = next(iter(wait(running, return_when=FIRST_COMPLETED).done))
                 results = done.result()
             except BrokenProcessPool:
-                suspects += [item for batch in running.values() for item in batch]
+                suspects += [item for under_way in running.values() for item in under_way] + (batch or [])
                 return
             del running[done]
             yield results

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """From folders to a manifest: index every release, open every file once, settle duplicates, draw splits."""
 
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +16,9 @@ from medsetu.manifest.drawing import drawing_notes
 from medsetu.manifest.plan import SplitPlan
 from medsetu.manifest.prepared import Prepared as Prepared
 from medsetu.manifest.prepared import fingerprint, removed, stack
-from medsetu.manifest.progress import progress
 from medsetu.manifest.quarantine import refuse_too_many
-from medsetu.manifest.scan import Record, Task, cores, read_files
-from medsetu.manifest.store import ScanStore
+from medsetu.manifest.scan import cores
+from medsetu.manifest.survey import survey
 from medsetu.manifest.vote import check_consensus, decide, no_votes, rule_notes, votes_of
 from medsetu.release.base import Release
 
@@ -67,13 +65,12 @@ def build(
     """
     indexed = _index(sides)
     indexed.samples, rules = decide(indexed.samples, indexed.votes, consensus=check_consensus(plan.consensus))
-    records, speed = _scan(indexed.samples, workers=cores() if workers is None else workers, cache=cache)
-    reasons = pd.Series([record.reason for record in records], index=indexed.samples.index)
-    unreadable = stack([removed(rows, str(reason)) for reason, rows in indexed.samples[reasons != ""].groupby(reasons)])
+    told, pictures, speed = survey(indexed.samples, workers=cores() if workers is None else workers, cache=cache)
+    unreadable = stack([removed(rows, str(reason)) for reason, rows in indexed.samples[told["reason"] != ""].groupby(told["reason"])])
     refuse_too_many(unreadable, indexed.samples, limit=plan.max_quarantine, folder=folder)
-    readable = [record for record in records if not record.reason]
-    manifest, notes = _with_facts(indexed.samples[reasons == ""], readable)
-    pairs = leakage.find_pairs(manifest, leakage.thumbnails_from([record.thumbnail for record in readable]), near=plan.near)
+    readable = told["reason"] == ""
+    manifest, notes = _with_facts(indexed.samples[readable], told[readable])
+    pairs = leakage.find_pairs(manifest, pictures, near=plan.near)
     settled = leakage.settle(manifest, pairs, overlap=plan.overlap)
     known = {name: read_table(Path(path)) for name, path in plan.known.items()}
     manifest = settled.manifest.assign(seen=leakage.tag_seen(settled.manifest, known)).sort_values("sample_id", ignore_index=True)
@@ -134,43 +131,10 @@ def _index(sides: Mapping[str, Sequence[Release]]) -> _Indexed:
     )
 
 
-def _scan(samples: pd.DataFrame, *, workers: int, cache: Path | None) -> tuple[list[Record], dict[str, Any]]:
-    """Open every file that is not known from before; records come in row order."""
-    store = ScanStore(cache)
-    paths = [Path(root) / path for root, path in zip(samples["root"], samples["path"], strict=True)]
-    tasks = [Task(store.key(path), path, name) for path, name in zip(paths, samples["sample_id"], strict=True)]
-    kept = store.load()
-    found = {task.sample_id: replace(kept[task.key], sample_id=task.sample_id) for task in tasks if task.key in kept}
-    fresh = [task for task in tasks if task.sample_id not in found]
-    begun, busy = time.monotonic(), 0.0
-    try:
-        with progress(len(fresh), label="Reading images") as advance:
-            for records in read_files(fresh, workers=workers):
-                found |= {record.sample_id: record for record in records}
-                busy += sum(record.cpu_seconds for record in records)
-                store.add(records)
-                advance(len(records))
-    finally:
-        store.flush()
-    seconds = max(time.monotonic() - begun, 1e-9)
-    speed = {
-        "files_read": len(fresh),
-        "files_known": len(tasks) - len(fresh),
-        "read_seconds": round(seconds, 3),
-        "images_per_s": round(len(fresh) / seconds, 1) if fresh else float("nan"),
-        "cores_used_share": round(busy / seconds / cores(), 3) if fresh else float("nan"),
-        "cores": cores(),
-    }
-    return [found[task.sample_id] for task in tasks], speed
-
-
-def _with_facts(samples: pd.DataFrame, records: Sequence[Record]) -> tuple[pd.DataFrame, list[str]]:
+def _with_facts(samples: pd.DataFrame, files: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """Add what the files say; where the release says something else about a patient, the release is believed and the count noted."""
-    files = pd.DataFrame([record.facts for record in records], index=samples.index)
     table = samples.assign(
-        **{name: files[name] for name in FROM_FILE},
-        sha256=[record.sha256 for record in records],
-        phash=[record.phash for record in records],
+        **{name: files[name] for name in (*FROM_FILE, "sha256", "phash")},
         seen=samples["seen"].fillna("") if "seen" in samples else "",
         split="",
         group_id="",

@@ -13,10 +13,12 @@ from scipy.sparse.csgraph import connected_components
 from medsetu.core.errors import LeakageError
 from medsetu.core.sample import EXTERNAL, GLOBAL, LOCAL
 from medsetu.core.table import finding_columns
+from medsetu.manifest.alike import Sketches
 from medsetu.manifest.neighbour import near_pairs
 from medsetu.manifest.plan import Similarity
 from medsetu.manifest.prepared import DUPLICATE_COLUMNS, FIXED, removed, stack
-from medsetu.manifest.similarity import MIRROR, NEGATIVE, THUMBNAIL, fine_structure, mirrored, pairwise
+from medsetu.manifest.similarity import MIRROR, NEGATIVE
+from medsetu.manifest.spool import Pictures
 
 UNCONFIRMED = 4  # bits: 3 of the 932,295 pairs of 1,366 distinct films are as close as this, so a hash alone may be believed
 PRECEDENCE = (GLOBAL, LOCAL, EXTERNAL)  # a sample leaves the earlier side when the later one has it too
@@ -44,12 +46,12 @@ class Settled:
     duplicates: pd.DataFrame
 
 
-def find_pairs(manifest: pd.DataFrame, thumbnails: NDArray[np.float16], *, near: Similarity) -> pd.DataFrame:
+def find_pairs(manifest: pd.DataFrame, thumbnails: Pictures, *, near: Similarity) -> pd.DataFrame:
     """Find equal files by SHA-256 and near duplicates, also negatives and mirror images, by perceptual hash, confirmed on the thumbnails.
 
     Args:
         manifest: Rows with ``sample_id``, ``sha256`` and ``phash``.
-        thumbnails: (n, 32, 32), in row order.
+        thumbnails: (n, 32, 32), in row order: an array, or what reads them when they are asked for.
         near: When two pictures count as near duplicates.
 
     Returns:
@@ -59,18 +61,26 @@ def find_pairs(manifest: pd.DataFrame, thumbnails: NDArray[np.float16], *, near:
     copies = manifest["sample_id"] != first
     exact = pd.DataFrame({"a": first[copies], "b": manifest.loc[copies, "sample_id"], "kind": EXACT, "distance": 0, "correlation": 1.0})
     single = np.flatnonzero(~copies.to_numpy())
-    hashes = np.array([int(text, 16) for text in manifest["phash"].iloc[single]], dtype=np.uint64)
-    fine = fine_structure(thumbnails)
+    hashes = _hashes(manifest["phash"].iloc[single])
+    sketches = Sketches(thumbnails, single)
     found = [exact]
-    for kind, mask in CHANGES.items():
-        for left, right, bits in near_pairs(hashes, distance=near.distance, mask=mask):
-            one, sign = fine[single[left]], -1 if kind in (INVERTED, TURNED) else 1
-            alike = pairwise(mirrored(one) if kind in (MIRRORED, TURNED) else one, fine[single[right]])
-            sure = sign * alike >= (near.mirrored if kind in (MIRRORED, TURNED) else near.correlation)
-            names = [manifest["sample_id"].iloc[single[side[sure]]].to_numpy() for side in (left, right)]
-            found.append(pd.DataFrame({"a": names[0], "b": names[1], "kind": kind, "distance": bits[sure], "correlation": alike[sure]}))
+    for kind in CHANGES:
+        table = _alike(hashes, sketches, kind=kind, near=near)
+        names = {side: manifest["sample_id"].take(single[table[side]]).to_numpy() for side in ("a", "b")}
+        found.append(table.assign(**names, kind=kind))
     pairs = pd.concat([table for table in found if len(table)] or [exact], ignore_index=True).drop_duplicates(["a", "b"], ignore_index=True)
     return pairs.assign(action="").astype({"distance": "int64", "correlation": "float64"})[list(DUPLICATE_COLUMNS)]
+
+
+def _alike(hashes: NDArray[np.uint64], sketches: Sketches, *, kind: str, near: Similarity) -> pd.DataFrame:
+    """Near pairs of one kind that look alike: places ``a`` and ``b``, ``distance`` and ``correlation``, in a fixed order."""
+    mirror, negative = kind in (MIRRORED, TURNED), kind in (INVERTED, TURNED)
+    least = near.mirrored if mirror else near.correlation
+    found = [pd.DataFrame({"a": [], "b": [], "distance": [], "correlation": []}).astype({"a": "int64", "b": "int64"})]
+    for left, right, bits in near_pairs(hashes, distance=near.distance, mask=CHANGES[kind]):
+        sure, alike = sketches.alike(left, right, least=least, mirror=mirror, negative=negative)
+        found.append(pd.DataFrame({"a": left[sure], "b": right[sure], "distance": bits[sure], "correlation": alike}))
+    return pd.concat(found[1:] or found, ignore_index=True).sort_values(["a", "b"], ignore_index=True)
 
 
 def group(manifest: pd.DataFrame, pairs: pd.DataFrame) -> pd.Series:
@@ -228,15 +238,3 @@ def _with_actions(pairs: pd.DataFrame, reasons: pd.Series) -> pd.DataFrame:
     left = [(first != "") & (second != ""), first != "", second != ""]
     action = np.select(left, ["both left: " + second, "a left: " + first, "b left: " + second], "kept in one group")
     return pairs.assign(action=action)
-
-
-def thumbnails_from(records: Sequence[bytes]) -> NDArray[np.float16]:
-    """Unpack thumbnails.
-
-    Args:
-        records: Bytes of (32, 32) float16 each.
-
-    Returns:
-        (n, 32, 32) float16.
-    """
-    return np.frombuffer(b"".join(records), dtype=np.float16).reshape(-1, THUMBNAIL, THUMBNAIL)

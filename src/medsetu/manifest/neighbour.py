@@ -17,7 +17,8 @@ QUARTERS, WIDTH = 4, 16
 LISTS = 1 << WIDTH
 FEW = 1 << 22  # pairs up to which comparing all is quicker than looking them up
 FARTHEST = 15  # bits up to which the tables are quicker than comparing all
-STEP = 1 << 21  # pairs compared at a time: bounds the memory
+STEP = 1 << 20  # near pairs handed on at a time: bounds the memory
+CHUNK = 1 << 18  # pairs compared at a time, few enough for the cache of the processor
 BLOCK = 2048
 
 Hashes = NDArray[np.uint64]
@@ -35,7 +36,7 @@ def near_pairs(left: Hashes, right: Hashes | None = None, *, distance: int, mask
         mask: Bits turned in one of the two, such as those that a negative or a mirror image turns.
 
     Yields:
-        Positions in left, positions in right, and differing bits; a pair is found once.
+        Positions in left, positions in right, and differing bits, in no fixed order; a pair is found once.
 
     Example:
         >>> hashes = np.array([0, 3, 2**64 - 1], dtype=np.uint64)
@@ -47,16 +48,14 @@ def near_pairs(left: Hashes, right: Hashes | None = None, *, distance: int, mask
     if len(left) * len(other) <= FEW or distance > FARTHEST:
         yield from _compared(turned, other, distance=distance, once=right is None)
         return
-    keys = [np.empty(0, dtype=np.int64)]
     one, two = _dealt(turned, other)
-    for quarter in range(QUARTERS):
-        nearest = distance // QUARTERS - (quarter > distance % QUARTERS)  # not all quarters can be as far as the first ones
-        if nearest >= 0:
-            keys += _looked_up(one, two, quarter=quarter, turns=_turns(nearest), distance=distance, once=right is None)
-    pairs = np.unique(np.concatenate(keys))
-    first, second = (part.astype(np.intp) for part in np.divmod(pairs, len(other)))
-    if len(pairs):
-        yield first, second, np.bitwise_count(turned[first] ^ other[second])
+    reach = [distance // QUARTERS - (quarter > distance % QUARTERS) for quarter in range(QUARTERS)]  # not all quarters can be as far
+    parts = (
+        part
+        for quarter in range(QUARTERS)
+        for part in _looked_up(one, two, quarter=quarter, reach=reach, distance=distance, once=right is None)
+    )
+    yield from _gathered(parts)
 
 
 def _dealt(left: Hashes, right: Hashes) -> tuple[Hashes, Hashes]:
@@ -73,28 +72,62 @@ def _turns(nearest: int) -> list[int]:
     return [sum(1 << bit for bit in bits) for count in range(nearest + 1) for bits in combinations(range(WIDTH), count)]
 
 
-def _looked_up(left: Hashes, right: Hashes, *, quarter: int, turns: Sequence[int], distance: int, once: bool) -> list[NDArray[np.int64]]:
-    """Keys (position in left x m + position in right) of the near pairs that one quarter finds."""
-    shift = np.uint64(quarter * WIDTH)
-    queries, values = (((side >> shift) & np.uint64(LISTS - 1)).astype(np.int64) for side in (left, right))
-    order = np.argsort(values, kind="stable")
-    ends = np.cumsum(np.bincount(values, minlength=LISTS))
-    starts = ends - np.bincount(values, minlength=LISTS)
-    found = []
-    for turn in turns:
-        wanted = queries ^ turn
-        sizes = ends[wanted] - starts[wanted]
-        asking = np.flatnonzero(sizes)
-        total = np.cumsum(sizes[asking])
-        for part in np.split(asking, np.searchsorted(total, np.arange(STEP, total[-1], STEP))) if len(asking) else ():
-            count = sizes[part]
-            first = np.repeat(part, count)
-            inside = np.arange(len(first)) - np.repeat(np.cumsum(count) - count, count)
-            second = order[np.repeat(starts[wanted[part]], count) + inside]
-            near = np.bitwise_count(left[first] ^ right[second]) <= distance
-            near &= (first < second) if once else True
-            found.append(first[near] * np.int64(len(right)) + second[near])
-    return found
+def _looked_up(left: Hashes, right: Hashes, *, quarter: int, reach: Sequence[int], distance: int, once: bool) -> Iterator[Found]:
+    """Near pairs that one quarter finds and no earlier one has: all hashes of one value are compared with the lists near it."""
+    if reach[quarter] < 0 or not len(left) or not len(right):
+        return
+    queries, values = (_quarter(side, quarter) for side in (left, right))
+    asking, order = (np.argsort(side, kind="stable") for side in (queries, values))
+    listed = right[order]  # each list in one piece: comparing it needs no look-up
+    sizes = np.bincount(values, minlength=LISTS)
+    starts = np.cumsum(sizes) - sizes
+    turns = np.array(_turns(reach[quarter]))
+    asked, begins = np.unique(queries[asking], return_index=True)
+    for value, rows in zip(asked, np.split(asking, begins[1:]), strict=True):
+        lists = value ^ turns
+        places = _spread(starts[lists], sizes[lists])
+        theirs = listed[places]
+        step = max(1, CHUNK // max(len(places), 1))
+        for own in (rows[start : start + step] for start in range(0, len(rows), step)):
+            change = left[own][:, None] ^ theirs
+            bits = np.bitwise_count(change)
+            hit = np.flatnonzero(bits <= distance)
+            if not len(hit):
+                continue
+            row, column = np.divmod(hit, len(places))
+            first, second, differing = own[row], order[places[column]], change.ravel()[hit]
+            fresh = first < second if once else np.ones(len(hit), dtype=bool)
+            for earlier in range(quarter):
+                fresh &= np.bitwise_count(_quarter(differing, earlier)) > reach[earlier]
+            yield first[fresh], second[fresh], bits.ravel()[hit[fresh]]
+
+
+def _quarter(hashes: Hashes, quarter: int) -> NDArray[np.int64]:
+    return ((hashes >> np.uint64(quarter * WIDTH)) & np.uint64(LISTS - 1)).astype(np.int64)
+
+
+def _spread(starts: NDArray[np.int64], sizes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Places of all entries of several lists."""
+    return np.repeat(starts - np.cumsum(sizes) + sizes, sizes) + np.arange(sizes.sum())
+
+
+def _gathered(parts: Iterator[Found]) -> Iterator[Found]:
+    """Join many small parts to few of about ``STEP`` pairs."""
+    waiting: list[Found] = []
+    count = 0
+    for part in parts:
+        waiting.append(part)
+        count += len(part[0])
+        if count >= STEP:
+            yield _joined(waiting)
+            waiting, count = [], 0
+    if count:
+        yield _joined(waiting)
+
+
+def _joined(parts: Sequence[Found]) -> Found:
+    first, second, bits = (np.concatenate(side) for side in zip(*parts, strict=True))
+    return first, second, bits
 
 
 def _compared(left: Hashes, right: Hashes, *, distance: int, once: bool) -> Iterator[Found]:

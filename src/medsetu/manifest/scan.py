@@ -28,11 +28,13 @@ class Task:
         key: Name of the result in the store; empty when it is not to be kept.
         path: The file, folder of slices, or member of a file.
         sample_id: Its sample.
+        row: Its row in the table of samples.
     """
 
     key: str
     path: Path
     sample_id: str
+    row: int = 0
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ class Record:
         thumbnail: (32, 32) float16, as bytes; of a volume that of four slices.
         facts: What the reader says of the file.
         cpu_seconds: Work it took, in whatever process.
+        row: Row of the task; it is not kept in the store.
     """
 
     key: str
@@ -58,6 +61,7 @@ class Record:
     thumbnail: bytes = b""
     facts: dict[str, Any] | None = None
     cpu_seconds: float = 0.0
+    row: int = 0
 
 
 def inspect(task: Task) -> Record:
@@ -71,7 +75,7 @@ def inspect(task: Task) -> Record:
     """
     begun = time.process_time()
     record = _inspect(task)
-    return replace(record, cpu_seconds=time.process_time() - begun)
+    return replace(record, cpu_seconds=time.process_time() - begun, row=task.row)
 
 
 def _inspect(task: Task) -> Record:
@@ -108,4 +112,4 @@ def inspect_batch(tasks: Sequence[Task]) -> list[Record]:
 
 
 def _crashed(task: Task) -> Record:
-    return Record(task.key, task.sample_id, reason=CRASHED)
+    return Record(task.key, task.sample_id, reason=CRASHED, row=task.row)

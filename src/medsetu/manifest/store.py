@@ -4,11 +4,13 @@
 import json
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from medsetu.core.errors import DataError
 from medsetu.core.run import content_key
@@ -54,13 +56,17 @@ class ScanStore:
             return ""
         return content_key([self._environment, *state], length=32)
 
-    def load(self) -> dict[str, Record]:
-        """Read all records kept so far, by key."""
-        shards = sorted(self._folder.glob("*.parquet")) if self._folder else []
-        found: dict[str, Record] = {}
-        for shard in shards:
-            found.update(_read_shard(shard))
-        return found
+    def kept(self, wanted: NDArray[np.bytes_] | None = None) -> Iterator[list[Record]]:
+        """Read what was kept so far, a shard at a time.
+
+        Args:
+            wanted: Sorted keys; records of others are left out. None gives all.
+
+        Yields:
+            Records of one shard.
+        """
+        for shard in sorted(self._folder.glob("*.parquet")) if self._folder else []:
+            yield _read_shard(shard, wanted)
 
     def add(self, records: Iterable[Record]) -> None:
         """Take records in; every 512 records or 20 seconds they are written.
@@ -81,21 +87,23 @@ class ScanStore:
         self._saved_at = time.monotonic()
         if self._folder is None or not self._fresh:
             return
-        frame = pd.DataFrame([vars(record) | {"facts": json.dumps(record.facts)} for record in self._fresh])
+        frame = pd.DataFrame([vars(record) | {"facts": json.dumps(record.facts)} for record in self._fresh]).drop(columns="row")
         write_table(frame, self._folder / f"{content_key(sorted(record.key for record in self._fresh))}.parquet")
         self._fresh = []
 
 
-def _read_shard(shard: Path) -> dict[str, Record]:
+def _read_shard(shard: Path, wanted: NDArray[np.bytes_] | None) -> list[Record]:
     try:
         frame = read_table(shard)
+        if wanted is not None:
+            keys = frame["key"].to_numpy().astype("S")
+            place = np.searchsorted(wanted, keys)
+            frame = frame[wanted[np.minimum(place, len(wanted) - 1)] == keys] if len(wanted) else frame.head(0)
         rows = frame.to_dict("records")
-        return {
-            row["key"]: Record(**{str(name): value for name, value in row.items()} | {"facts": json.loads(row["facts"])}) for row in rows
-        }
+        return [Record(**{str(name): value for name, value in row.items()} | {"facts": json.loads(row["facts"])}) for row in rows]
     except (DataError, TypeError, KeyError, ValueError):
         _log.warning("A shard of earlier results is damaged; its files are read again: %s", shard.name)
-        return {}
+        return []
 
 
 def _version(package: str) -> str:
