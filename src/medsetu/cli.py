@@ -14,6 +14,7 @@ from medsetu.core.place import config_folder
 
 VERBS: dict[str, str] = {
     "catalog": "list, search or show the releases or the weights (kind=weights) we know, and what they may be used for",
+    "fetch": "bring an open release into its folder, checked and unpacked; for any other, print the steps to it",
     "prepare": "index the releases, check every file, find duplicates, freeze the splits",
     "audit": "find what could identify a patient in a folder of any files, by rule and count, never by value",
     "deidentify": "copy a folder without what identifies patients, and audit the copy",
@@ -29,6 +30,7 @@ VERBS: dict[str, str] = {
     "capsule": "pack a run or study for another team: what reproduces it, no films, no names",
 }
 _ABOUT_A_FOLDER = ("evaluate", "shift", "reproduce", "capsule")  # verbs whose first plain word is a folder of runs, or a table of scores
+_ONE_WORD = {"audit": "folder", "fetch": "name"}  # verbs whose plain word is the value of a key
 _OPTIONS = ("--cfg", "-c", "--info", "-i", "--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp", "--package", "-p")
 _CATALOG_WORD = re.compile(
     r"(action|kind|name|text|region|country|modality|body_part|use|access|format|patient_ids|export|json)=([\w .+/~-]*|'[^'\\]*')"
@@ -100,8 +102,9 @@ def _run(verb: str, words: list[str]) -> None:
         from medsetu.recipe.shorthand import release_words
 
         words = release_words(words, folder=config_folder())
-    elif verb == "audit":
-        words = [f"folder={_quoted(word)}" if _plain(word) else word for word in words]
+    elif verb in _ONE_WORD:
+        words = [f"{_ONE_WORD[verb]}={_quoted(word)}" if _plain(word) else word for word in words]
+        words = [f"name={word.removeprefix('release=')}" if verb == "fetch" and word.startswith("release=") else word for word in words]
 
     def task(config: dict[str, Any]) -> Any:  # noqa: ANN401 - whatever the verb returns; Hydra's sweepers read numbers
         module = importlib.import_module(f"medsetu.experiment.{verb}")
@@ -171,6 +174,7 @@ def _usage() -> str:
         "  medsetu <verb> key=value ...\n  medsetu evaluate|shift|reproduce|capsule FOLDER key=value ...\n"
         "  medsetu compare FOLDER ... key=value ...\n  medsetu audit FOLDER key=value ...\n"
         "  medsetu prepare release=NAME root=FOLDER key=value ...\n"
+        "  medsetu fetch RELEASE key=value ...\n"
         "  medsetu catalog [list|show NAME|search WORDS] key=value ...\n\n"
         f"Verbs\n{verbs}\n\n"
         "Every verb is a Hydra app: --cfg job, --info defaults, --multirun, --config-dir FOLDER (your own recipes), --help.\n"

@@ -19,6 +19,7 @@ FAULTS = {
     "Hydra only in recipe and cli": ("training/loss.py", "import hydra"),
     "Matplotlib only in report": ("shift/summary.py", "import matplotlib"),
     "wandb is a target in configs/logger, never an import": ("training/fit.py", "import wandb"),
+    "Only fetch speaks HTTP": ("experiment/prepare.py", "import http.client"),
     "Training knows Batch, never datasets": ("training/module.py", "import medsetu.data.plan"),
     "Optuna only in search": ("experiment/search.py", "import optuna"),
     "Releases never import each other": ("release/nitrd.py", "import medsetu.release.table"),

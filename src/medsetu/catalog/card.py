@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from medsetu.catalog.entry import choice, read_entry, require_name, wrong
+from medsetu.catalog.file import RemoteFile, read_files
 from medsetu.core.errors import ConfigError
 from medsetu.core.place import config_folder
 
@@ -39,7 +40,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
 }
 
 SPDX = re.compile(r"^[A-Za-z0-9.+-]+( (AND|OR|WITH) [A-Za-z0-9.+-]+)*$")
-_LISTS = ("findings", "traps", "unverified", "aliases", "sites", "also", "formats", "see", "sources")
+_LISTS = ("findings", "traps", "unverified", "aliases", "sites", "also", "formats", "see", "sources", "by_hand")
 _NUMBERS = ("n_images", "n_patients")
 
 
@@ -111,6 +112,8 @@ class Card:
         patient_key: Where the patient id stands.
         see: Releases that exist and come nearest, where this name has none.
         sources: Where the facts were read.
+        files: What ``medsetu fetch`` gets; empty where no direct address is known, or where a person must ask first.
+        by_hand: Files of the layout that ``files`` does not hold, for no direct address of them is known.
     """
 
     name: str
@@ -160,6 +163,8 @@ class Card:
     patient_key: str | None = None
     see: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
+    files: tuple[RemoteFile, ...] = ()
+    by_hand: tuple[str, ...] = ()
 
 
 def cards_folder() -> Path:
@@ -228,6 +233,8 @@ def _value(key: str, value: Any, path: Path) -> Any:  # noqa: ANN401 - a YAML va
         return _words(key, value, path)
     if key == "overlaps":
         return tuple(_overlap(item, path) for item in value or ())
+    if key == "files":
+        return read_files(value, path)
     if key in CHOICES:
         return _choice(key, value, path)
     if value is None:

@@ -12,9 +12,10 @@ EXIT_CODES: dict[int, str] = {
     4: "LeakageError: a patient or image stands on two sides",
     5: "LicenceError: a licence forbids the use",
     6: "PrivacyError: something could identify a patient",
-    7: "ResourceError: disk, memory or permission is missing",
+    7: "ResourceError: disk, memory, permission or network is missing",
     8: "WeightError: weights do not fit the network, or are not what they claim to be",
     9: "ReproductionError: a run, or a number in its tables, does not follow from what is recorded",
+    10: "AccessError: a release cannot be fetched from here: a person must ask for it, or it is not to be had; the steps are printed",
     130: "interrupted from the keyboard; start again to resume",
     138: "stopped by SIGUSR1, Slurm's warning of the time limit; start again to resume",
     143: "terminated; start again to resume",
@@ -133,7 +134,7 @@ class PrivacyError(MedsetuError):
 
 
 class ResourceError(MedsetuError):
-    """Disk, memory, permission or an optional package is missing."""
+    """Disk, memory, permission, the network or an optional package is missing."""
 
     exit_code = 7
 
@@ -148,6 +149,12 @@ class ReproductionError(MedsetuError):
     """A run or an outcome is not what it says, or its numbers do not follow."""
 
     exit_code = 9
+
+
+class AccessError(MedsetuError):
+    """A release is not to be had by a program: sign-in, agreement, no direct address, or gone."""
+
+    exit_code = 10
 
 
 def missing_extra(package: str, extra: str, *, needed_for: str) -> ResourceError:

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from medsetu.catalog.card import Card, Overlap
+from medsetu.catalog.file import RemoteFile
 from medsetu.catalog.licence import USES, WEIGHT_USES, stated, verdict
 from medsetu.catalog.weights import WeightCard
 
@@ -18,7 +19,7 @@ _REFERENCE = "LicenseRef-"
 _SHORT = {"research": "study", "commercial": "product", "release_weights": "publish"}
 _ROUTES = {"open": "open", "sign-in": "sign-in", "agreement": "agree", "unavailable": "none", None: "?"}
 _GONE = {"name": "not found", "release": "not released"}
-_QUIET = ("tombstone", "prefix", "leave_out", "see", "made_in", "also")  # shown only where they say something
+_QUIET = ("tombstone", "prefix", "leave_out", "see", "made_in", "also", "files", "by_hand")  # shown only where they say something
 
 
 def release_list(cards: Sequence[Card], *, ranked: bool = False) -> RenderableType:
@@ -103,6 +104,8 @@ def whole(card: Card | WeightCard) -> RenderableType:
         if field.name in _QUIET and not getattr(card, field.name):
             continue
         table.add_row(field.name.replace("_", " "), Text(_written(getattr(card, field.name))))
+    if isinstance(card, Card):
+        table.add_row("fetch", Text(_way(card)))
     for use in WEIGHT_USES if isinstance(card, WeightCard) else USES:
         answer = verdict([], use, weights=card) if isinstance(card, WeightCard) else verdict([card], use)
         clause = next(iter(answer.refused), answer.clauses[0])
@@ -112,6 +115,22 @@ def whole(card: Card | WeightCard) -> RenderableType:
     if asked := stated([], card) if isinstance(card, WeightCard) else stated([card], None):
         table.add_row("in return", Text("\n".join(asked)))
     return table
+
+
+def _way(card: Card) -> str:
+    """Say what ``medsetu fetch`` does with a release.
+
+    Example:
+        >>> from medsetu.catalog.card import load_card
+        >>> _way(load_card("vindr_cxr"))
+        'medsetu fetch vindr_cxr prints the steps; a person must take them'
+    """
+    if card.tombstone or card.route == "unavailable":
+        return "not to be had"
+    if not card.files:
+        return f"medsetu fetch {card.name} prints the steps; a person must take them"
+    checked = sum(file.digest is not None for file in card.files)
+    return f"medsetu fetch {card.name} brings {len(card.files)} files, {checked} of them with a published digest"
 
 
 def _table() -> Table:
@@ -168,4 +187,9 @@ def _written(value: object) -> str:
 
 def _lines(items: Sequence[Any]) -> Iterator[str]:
     for item in items:
-        yield f"{item.release} ({item.kind}): {item.detail}" if isinstance(item, Overlap) else str(item)
+        if isinstance(item, Overlap):
+            yield f"{item.release} ({item.kind}): {item.detail}"
+        elif isinstance(item, RemoteFile):
+            yield f"{item.name}: {item.url}" + (f" ({item.digest})" if item.digest else "")
+        else:
+            yield str(item)

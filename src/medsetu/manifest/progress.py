@@ -6,18 +6,28 @@ import time
 from collections.abc import Callable, Iterator
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 
 PATIENCE = 2.0  # seconds before a bar is worth showing
 
 
 @contextlib.contextmanager
-def progress(total: int, *, label: str) -> Iterator[Callable[[int], None]]:
+def progress(total: int, *, label: str, in_bytes: bool = False) -> Iterator[Callable[[int], None]]:
     """Count work that may take long.
 
     Args:
         total: Number of steps.
         label: What is being done.
+        in_bytes: Steps are bytes: show lengths and speed.
 
     Yields:
         A function that takes the number of steps just done.
@@ -26,7 +36,8 @@ def progress(total: int, *, label: str) -> Iterator[Callable[[int], None]]:
     if not console.is_terminal:
         yield lambda _: None
         return
-    bar = Progress(TextColumn(label), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console, transient=True)
+    counted: tuple[ProgressColumn, ...] = (DownloadColumn(), TransferSpeedColumn()) if in_bytes else (MofNCompleteColumn(),)
+    bar = Progress(TextColumn(label), BarColumn(), *counted, TimeRemainingColumn(), console=console, transient=True)
     task = bar.add_task(label, total=total)
     begun = time.monotonic()
 
