@@ -176,6 +176,6 @@ def test_unknown_words_about_weights_are_refused(wrong):
 
 def test_a_card_says_what_fetch_can_do():
     flat = " ".join(" ".join(_lines(name="medmnist")).split())
-    assert "medsetu fetch medmnist brings 18 files, 18 of them with a published digest" in flat
+    assert "medsetu fetch medmnist brings 18 files, 18 with a published digest" in flat
     assert "prints the steps" in " ".join(" ".join(_lines(name="vindr_cxr")).split())
     assert "fetch not to be had" in " ".join(" ".join(_lines(name="ibcd")).split())

@@ -2,12 +2,14 @@
 """The verb: what it fetches, what it asks, what it says, and the codes it leaves with."""
 
 import json
+import shutil
 import sys
 from dataclasses import replace
+from importlib import import_module
 
 import pytest
 
-from fakes.packed import zipped
+from fakes.packed import tarred, zipped
 from fakes.server import Behaviour, serving
 from medsetu import cli
 from medsetu.catalog.card import load_card
@@ -66,7 +68,7 @@ def test_an_open_release_is_fetched_and_what_comes_next_is_said(card, tmp_path, 
     before = sum(map(len, site.asked.values()))
     fetch(card, tmp_path, plan=Plan())
     again = capsys.readouterr().out
-    assert "Complete: 2 of 2 files" in again
+    assert "Complete: 2 files where they belong" in again
     assert "Licence" not in again
     assert sum(map(len, site.asked.values())) == before
 
@@ -159,3 +161,48 @@ def test_the_command_line_knows_the_verb_and_its_codes(words, code, capsys, monk
         cli.main(["fetch", *words])
     assert left.value.code == code
     assert list(tmp_path.iterdir()) == []
+
+
+def _packed(root, card):
+    """The folder of a fake as the archives of its card: all of it, one folder of it, or below the folder that the card leaves out."""
+    contents = {path.relative_to(root).as_posix(): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
+    for file in card.files:
+        below = f"{file.into}/" if file.into else ""
+        members = [(name.removeprefix(below), content) for name, content in contents.items() if name.startswith(below)]
+        members = [(f"{file.inside}/{name}" if file.inside else name, content) for name, content in members]
+        yield file, zipped(members) if file.name.endswith(".zip") else tarred(members)
+
+
+@pytest.mark.parametrize(
+    ("name", "reader", "settings"),
+    [
+        ("shenzhen", "Shenzhen", {"per_class": 2}),
+        ("montgomery", "Montgomery", {"per_class": 2}),
+        ("busi", "Busi", {"per_class": 2}),
+        ("mini_mias", "MiniMias", {"per_class": 2}),
+        ("covid_chestxray", "CovidChestxray", {"per_class": 2}),
+        ("nih_chestxray14", "NihChestXray14", {"patients": 4, "folder": "images_001/images"}),
+    ],
+)
+def test_what_is_fetched_is_what_the_reader_reads(name, reader, settings, site, tmp_path):
+    """The archives of each card, packed from a fake of the release, lie afterwards as its adapter expects them."""
+    root = import_module(f"fakes.{name}").write(tmp_path / "fake", **settings)
+    known, files = load_card(name), []
+    for file, content in _packed(root, known):
+        site.files[f"/{file.name}"] = Behaviour(content)
+        files.append(replace(file, url=site.url(f"/{file.name}"), digest=None))
+    folder = tmp_path / "fetched"
+    fetch(replace(known, files=tuple(files)), folder, plan=Plan(), accept=True)
+    for by_hand in known.by_hand:
+        if (root / by_hand).is_file():
+            shutil.copy(root / by_hand, folder)
+    make = getattr(import_module(f"medsetu.release.{name}"), reader)
+    index, wanted = make(root=folder).index().samples, make(root=root).index().samples
+    assert len(index) > 0
+    assert index["sample_id"].tolist() == wanted["sample_id"].tolist()
+
+
+def test_one_pattern_may_stand_without_brackets(card, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "release", lambda folder, name: card)
+    main(CONFIG | {"folder": str(tmp_path), "accept": True, "only": "t.csv"})
+    assert (tmp_path / "t.csv").is_file()

@@ -133,3 +133,13 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ResourceError, match="could not be written"):
         Part(tmp_path / "file" / "a.zip", identity=WHO, keep=True)
+
+
+def test_a_block_that_comes_after_the_end_goes_nowhere(tmp_path):
+    """A thread may wake up late, when the number of the file belongs to another one."""
+    part = _part(tmp_path)
+    part.close()
+    with (tmp_path / "other").open("w+b") as other:
+        part.write(0, b"late")
+        assert other.read() == b""
+    assert (tmp_path / "a.zip.part").read_bytes() == b""

@@ -4,10 +4,12 @@
 import io
 import zipfile
 from collections.abc import Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from medsetu.core.errors import DataError
+from medsetu.core.inside import alike, strays
 from medsetu.core.run import atomic_write, sha256_bytes
+from medsetu.fetch.member import FILE, kind_of
 
 LISTING = "MANIFEST.sha256"
 _DAY = (1980, 1, 1, 0, 0, 0)  # the first day that a zip file knows
@@ -70,13 +72,10 @@ def unpack(path: Path, folder: Path) -> None:
 
 
 def _check(path: Path, entries: list[zipfile.ZipInfo]) -> None:
-    names = [entry.filename for entry in entries]
-    if len(set(names)) < len(names):
+    if len({alike(entry.filename) for entry in entries}) < len(entries):
         raise _refused(path, "a name stands in it twice")
     for entry in entries:
-        name = PurePosixPath(entry.filename)
-        link = (entry.external_attr >> 16) & 0o170000 == 0o120000
-        if link or entry.is_dir() or name.is_absolute() or ".." in name.parts or "\\" in entry.filename or ":" in entry.filename:
+        if kind_of(entry) != FILE or strays(entry.filename):
             raise _refused(path, "a name in it leaves its folder, or is no plain file")
     if sum(entry.file_size for entry in entries) > LARGEST:
         raise _refused(path, f"it would unpack to more than {LARGEST // 2**30} GiB")

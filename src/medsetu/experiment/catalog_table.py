@@ -130,7 +130,9 @@ def _way(card: Card) -> str:
     if not card.files:
         return f"medsetu fetch {card.name} prints the steps; a person must take them"
     checked = sum(file.digest is not None for file in card.files)
-    return f"medsetu fetch {card.name} brings {len(card.files)} files, {checked} of them with a published digest"
+    return (
+        f"medsetu fetch {card.name} brings {len(card.files)} file{'' if len(card.files) == 1 else 's'}, {checked} with a published digest"
+    )
 
 
 def _table() -> Table:

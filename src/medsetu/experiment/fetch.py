@@ -46,7 +46,8 @@ def main(config: Mapping[str, Any]) -> None:
     plan = _plan(config)
     card = release(cards_folder(), str(config["name"]))
     folder = Path(str(config["folder"] or Path(config["paths"]["data"]) / card.name)).expanduser()
-    fetch(card, folder, plan=plan, only=[str(word) for word in config["only"] or ()], accept=bool(config["accept"]))
+    only = [config["only"]] if isinstance(config["only"], str) else [str(word) for word in config["only"] or ()]
+    fetch(card, folder, plan=plan, only=only, accept=bool(config["accept"]))
 
 
 def fetch(card: Card, folder: Path, *, plan: Plan, only: Sequence[str] = (), accept: bool = False) -> None:
@@ -73,7 +74,7 @@ def fetch(card: Card, folder: Path, *, plan: Plan, only: Sequence[str] = (), acc
         with journal():
             fetch_files(todo, record, plan=plan, progress=_bar)
     else:
-        console.print(Text(f"Complete: {len(files)} of {len(files)} files are where they belong; nothing was asked of a server."))
+        console.print(Text(f"Complete: {_count(len(files))} where they belong; nothing was asked of a server."))
     for line in summary(card, record, files, plan):
         console.print(Text(line))
 
@@ -82,7 +83,7 @@ def summary(card: Card, record: Record, files: Sequence[RemoteFile], plan: Plan)
     """Say what is there, what it was checked against, and what to do next."""
     entries = {file.name: record.entry(file) for file in files}
     total = sum(int(entry["bytes"]) for entry in entries.values())
-    yield f"{len(files)} files, {total / 1e9:.2f} GB, in {record.folder}; addresses, digests and dates in {NAME}."
+    yield f"{_count(len(files))}, {total / 1e9:.2f} GB, in {record.folder}; addresses, digests and dates in {NAME}."
     if unknown := [name for name, entry in entries.items() if str(entry["verified"]).startswith("not")]:
         yield f"Not verified, for no digest is known: {', '.join(unknown)}. The SHA-256 that we saw is on record."
     if archives := [file.name for file in files if file.unpack and not plan.unpack]:
@@ -92,6 +93,10 @@ def summary(card: Card, record: Record, files: Sequence[RemoteFile], plan: Plan)
     for name in card.by_hand:
         yield f"Still to be fetched by hand from {card.homepage}: {name}"
     yield _next(card, record.folder)
+
+
+def _count(number: int) -> str:
+    return f"{number} file{'' if number == 1 else 's'}"
 
 
 def _next(card: Card, folder: Path) -> str:

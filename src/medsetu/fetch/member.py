@@ -80,14 +80,25 @@ def declared(path: Path) -> int | None:
         return sum(entry.file_size for entry in archive.infolist())
 
 
+def kind_of(entry: zipfile.ZipInfo) -> str:
+    """Say what a member of a zip file is: ``file``, ``folder``, or what else, in words.
+
+    Example:
+        >>> kind_of(zipfile.ZipInfo("a/")), kind_of(zipfile.ZipInfo("a/b.png"))
+        ('folder', 'file')
+    """
+    kind = stat.S_IFMT(entry.external_attr >> 16)
+    if kind in (0, stat.S_IFREG, stat.S_IFDIR):
+        return FOLDER if entry.is_dir() else FILE
+    return {stat.S_IFLNK: "a link", stat.S_IFIFO: "a pipe"}.get(kind, "a device")
+
+
 def _zipped(path: Path) -> Iterator[Member]:
     with zipfile.ZipFile(path) as archive:
         for entry in archive.infolist():
             if entry.flag_bits & _ENCRYPTED:
                 raise Unsafe(why="it is encrypted: its publisher gives a password, which medsetu does not ask for")
-            kind = stat.S_IFMT(entry.external_attr >> 16) if entry.create_system == 3 else 0
-            what = FOLDER if entry.is_dir() else FILE if kind in (0, stat.S_IFREG) else _special(kind)
-            yield Member(entry.filename, what, entry.file_size, functools.partial(archive.open, entry))
+            yield Member(entry.filename, kind_of(entry), entry.file_size, functools.partial(archive.open, entry))
 
 
 def _tarred(path: Path) -> Iterator[Member]:
@@ -108,10 +119,6 @@ def _tarred(path: Path) -> Iterator[Member]:
 def _content(archive: tarfile.TarFile, entry: tarfile.TarInfo) -> contextlib.AbstractContextManager[IO[bytes]]:
     stream = archive.extractfile(entry)
     return stream if stream is not None else io.BytesIO()
-
-
-def _special(kind: int) -> str:
-    return {stat.S_IFLNK: "a link", stat.S_IFIFO: "a pipe"}.get(kind, "a device")
 
 
 def _special_tar(entry: tarfile.TarInfo) -> str:

@@ -91,18 +91,20 @@ class Part:
             return gaps(self._spans, total)
 
     def write(self, offset: int, block: bytes) -> None:
-        """Write a block where it belongs.
+        """Write a block where it belongs; nothing is written to a part that was closed.
 
         Raises:
             ResourceError: The disk is full or cannot be written; what arrived before stays.
         """
-        try:
-            written = 0
-            while written < len(block):
-                written += os.pwrite(self._handle, memoryview(block)[written:], offset + written)
-        except OSError as error:
-            raise _lost(error, self.path) from error
-        with self._lock:
+        with self._lock:  # also against a thread that comes late, when the number of the file may be that of another one
+            if not self._open:
+                return
+            try:
+                written = 0
+                while written < len(block):
+                    written += os.pwrite(self._handle, memoryview(block)[written:], offset + written)
+            except OSError as error:
+                raise _lost(error, self.path) from error
             self._spans = join([*self._spans, (offset, offset + len(block))])
         if time.monotonic() - self._saved_at > SAVE_EVERY_S and self._saving.acquire(blocking=False):
             try:
@@ -138,10 +140,11 @@ class Part:
         with self._saving:
             if not self._open:
                 return
-            self._open = False
             with contextlib.suppress(ResourceError):  # the record before stays, and is true
                 self.save()
-            os.close(self._handle)
+            with self._lock:
+                self._open = False
+                os.close(self._handle)
 
     def finish(self) -> Path:
         """Give the whole file its name.
@@ -149,7 +152,7 @@ class Part:
         Raises:
             ResourceError: The disk is full.
         """
-        with self._saving:
+        with self._saving, self._lock:
             self._open = False
             try:
                 os.fsync(self._handle)

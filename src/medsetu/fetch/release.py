@@ -139,8 +139,9 @@ def _need(arrivals: Sequence[Arrival], missing: Sequence[int], plan: Plan) -> in
         return sum(missing)
     packed = [_length(arrival.offer, arrival.file) for arrival in arrivals if arrival.file.unpack]
     plainly = sum(size for arrival, size in zip(arrivals, missing, strict=True) if not arrival.file.unpack)
-    kept = sum(packed) if plan.keep_archives else sum(sorted(packed)[-2:])
-    return plainly + kept + int(GROWTH * sum(packed))
+    to_come = sum(missing) - plainly
+    at_once = to_come if plan.keep_archives else min(to_come, sum(sorted(packed)[-2:]))
+    return plainly + at_once + int(GROWTH * sum(packed))
 
 
 def _length(offer: Offer, file: RemoteFile) -> int:

@@ -5,6 +5,7 @@ import contextlib
 import queue
 import random
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from medsetu.fetch.link import Fault, Offer, offered, place, stream
 from medsetu.fetch.part import Part
 
 SMALLEST, LARGEST = 1 << 20, 1 << 26  # bytes of a segment: one request each, so neither many small ones nor a long tail
-LEAVE_S = 2.0  # seconds that threads get to notice the end
+LEAVE_S = 2.0  # seconds that all threads together get to notice the end
 _Answer = TypeVar("_Answer")
 
 
@@ -192,9 +193,10 @@ class _Work:
 
     def end(self) -> None:
         self._stop.set()
+        deadline = time.monotonic() + LEAVE_S
         for thread in self._threads:
             if thread.ident:
-                thread.join(LEAVE_S)
+                thread.join(max(0.0, deadline - time.monotonic()))
         for arrival in self._arrivals:
             arrival.part.close()
 
