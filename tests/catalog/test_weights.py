@@ -102,3 +102,19 @@ def test_seen_by_name_and_by_shared_images():
     assert "nitrd" not in seen
     assert seen_releases(None, load_cards()) == {}
     assert "vindr_mammo" in seen_releases(load_weight_card("mammo_clip_b5"), load_cards())
+
+
+def test_seen_by_way_of_other_releases():
+    """SIIM films are NIH films, of which some are normals of the TB database: weights taught on SIIM may know these."""
+    card = dataclasses.replace(load_weight_card("densenet121_xrv_nih"), name="mine", trained_on=("siim_acr_ptx", "imagenet-1k"))
+    seen = seen_releases(card, load_cards())
+    told = "shares images with siim_acr_ptx by way of nih_chestxray14, on which mine was taught"
+    assert seen["tb_chest_radiography_database"] == told
+    assert not {"nitrd", "shenzhen", "tbx11k", "busi"} & set(seen)
+
+
+def test_weights_taught_on_tbx11k_may_know_new_delhi():
+    card = dataclasses.replace(load_weight_card("densenet121_xrv_nih"), name="mine", trained_on=("tbx11k",))
+    assert {"nitrd", "nitrd_da", "nitrd_db", "shenzhen", "montgomery", "tb_chest_radiography_database"} <= set(
+        seen_releases(card, load_cards())
+    )

@@ -7,8 +7,8 @@ from PIL import Image
 from fakes.folder import picture, save
 from medsetu.core.errors import LeakageError
 from medsetu.manifest.build import build
-from medsetu.manifest.leakage import CHANGES, check_overlap, find_pairs, group, settle, tag_seen
-from medsetu.manifest.plan import Similarity, SplitPlan
+from medsetu.manifest.leakage import CHANGES, check_overlap, find_pairs, group, listed, settle
+from medsetu.manifest.plan import LeakagePolicy, Similarity, SplitPlan
 from medsetu.manifest.scan import Task, inspect
 
 NAN = float("nan")
@@ -45,7 +45,7 @@ def test_overlap_is_found(tmp_path, make_release):
     assert "local" in prepared.excluded["reason"].iloc[0]
     assert "india/p007_0.png" in set(prepared.manifest["sample_id"])
     with pytest.raises(LeakageError, match=r"stands on two sides \(1 affected\)"):
-        build(sides, plan=SplitPlan(overlap="refuse"), seed=0, workers=0)
+        build(sides, plan=SplitPlan(leakage={"near": "refuse"}), seed=0, workers=0)
 
 
 def test_overlap_with_a_pretraining_list_is_tagged(tmp_path, make_release):
@@ -58,23 +58,23 @@ def test_overlap_with_a_pretraining_list_is_tagged(tmp_path, make_release):
     assert seen[seen != ""].to_dict() == {"india/p003_0.png": "in the pretraining list backbone"}
 
 
-def test_a_pretraining_list_of_file_hashes_is_used_and_adds_to_what_is_known():
-    rows = manifest(("a", "local", NAN, "s1", 1.0), ("b", "local", NAN, "s2", 1.0)).assign(seen=["release says", ""])
-    lists = {"one": pd.DataFrame({"sha256": ["s1"]}), "two": pd.DataFrame({"sha256": ["s1", "s2"]})}
-    told = "release says; in the pretraining list one; in the pretraining list two"
-    assert tag_seen(rows, lists).tolist() == [told, "in the pretraining list two"]
+def test_a_list_tells_equal_bytes_from_a_hash_that_is_alike():
+    rows = manifest(("a", "local", NAN, "s1", 1.0), ("b", "local", NAN, "s2", 1.0))
+    known = {"one": pd.DataFrame({"sha256": ["s1", None]}), "two": pd.DataFrame({"sha256": ["s1"], "phash": [f"{3:016x}"]})}
+    assert listed(rows, known).values.tolist() == [["a", "one", True], ["a", "two", True], ["b", "two", False]]
+    assert listed(rows, {}).empty
 
 
 @pytest.mark.parametrize(("change", "told"), [("near", True), ("inverted", True), ("mirrored", False), ("mirrored and inverted", False)])
 def test_a_list_of_hashes_alone_is_believed_for_what_is_not_mirrored(change, told):
     rows = manifest(("a", "local", NAN, "one", 1.0)).assign(phash="00ff3c5a96e1d287")
-    listed = pd.DataFrame({"phash": [f"{0x00FF3C5A96E1D287 ^ CHANGES[change]:016x}"]})
-    assert bool(tag_seen(rows, {"one": listed})[0]) == told
+    table = pd.DataFrame({"phash": [f"{0x00FF3C5A96E1D287 ^ CHANGES[change]:016x}"]})
+    assert len(listed(rows, {"one": table})) == told
 
 
 def test_equal_files_with_contradicting_labels_are_quarantined_both():
     rows = manifest(("a", "local", NAN, "same", 1.0), ("b", "local", NAN, "same", 0.0), ("c", "local", NAN, "other", 0.0))
-    settled = settle(rows, pairs(("a", "b")), overlap="remove")
+    settled = settle(rows, pairs(("a", "b")), policy=LeakagePolicy())
     assert settled.quarantine["sample_id"].tolist() == ["a", "b"]
     assert settled.manifest["sample_id"].tolist() == ["c"]
     assert settled.duplicates["action"].str.startswith("both left").all()
@@ -82,7 +82,7 @@ def test_equal_files_with_contradicting_labels_are_quarantined_both():
 
 def test_of_equal_files_with_agreeing_labels_the_first_stays():
     rows = manifest(("a", "local", NAN, "same", 1.0), ("b", "local", NAN, "same", NAN), ("c", "local", NAN, "same", 1.0))
-    settled = settle(rows, pairs(("a", "b"), ("a", "c")), overlap="remove")
+    settled = settle(rows, pairs(("a", "b"), ("a", "c")), policy=LeakagePolicy())
     assert settled.manifest["sample_id"].tolist() == ["a"]
     assert settled.excluded["reason"].unique().tolist() == ["exact copy of another sample"]
     assert settled.quarantine.empty
@@ -90,7 +90,7 @@ def test_of_equal_files_with_agreeing_labels_the_first_stays():
 
 def test_near_duplicates_share_a_group_and_stay():
     rows = manifest(("a", "local", "p", "1", 1.0), ("b", "local", "q", "2", 0.0), ("c", "local", "q", "3", 0.0))
-    settled = settle(rows, pairs(("a", "b")), overlap="remove")
+    settled = settle(rows, pairs(("a", "b")), policy=LeakagePolicy())
     assert settled.manifest["group_id"].tolist() == ["p", "p", "p"]
 
 
@@ -98,26 +98,64 @@ def test_the_whole_patient_leaves_the_earlier_side():
     rows = manifest(
         ("g1", "global", "p", "1", 1.0), ("g2", "global", "p", "2", 1.0), ("l1", "local", "q", "3", 1.0), ("g3", "global", "z", "4", 0.0)
     )
-    settled = settle(rows, pairs(("g1", "l1")), overlap="remove")
+    settled = settle(rows, pairs(("g1", "l1")), policy=LeakagePolicy())
     assert settled.excluded["sample_id"].tolist() == ["g1", "g2"]
     assert settled.manifest["sample_id"].tolist() == ["l1", "g3"]
 
 
 def test_external_comes_before_local():
     rows = manifest(("l1", "local", NAN, "1", 1.0), ("e1", "external", NAN, "2", 1.0))
-    assert settle(rows, pairs(("l1", "e1")), overlap="remove").manifest["sample_id"].tolist() == ["e1"]
+    assert settle(rows, pairs(("l1", "e1")), policy=LeakagePolicy()).manifest["sample_id"].tolist() == ["e1"]
 
 
 def test_a_patient_on_two_sides_is_refused():
     rows = manifest(("g1", "global", "p", "1", 1.0), ("l1", "local", "p", "2", 1.0))
     with pytest.raises(LeakageError, match=r"A patient stands in two sides \(1 affected\)") as caught:
-        settle(rows, pairs(), overlap="remove")
+        settle(rows, pairs(), policy=LeakagePolicy())
     assert "global and local" in str(caught.value)
+
+
+def test_a_patient_on_two_sides_leaves_the_earlier_one_where_the_recipe_says_so():
+    rows = manifest(("g1", "global", "p", "1", 1.0), ("l1", "local", "p", "2", 1.0), ("g2", "global", "q", "3", 1.0))
+    settled = settle(rows, pairs(), policy=LeakagePolicy(patient="drop"))
+    assert settled.excluded[["sample_id", "reason"]].values.tolist() == [["g1", "patient or study of a local sample"]]
+    assert settled.manifest["sample_id"].tolist() == ["l1", "g2"]
+
+
+def test_a_study_on_two_sides_leaves_or_is_refused():
+    rows = manifest(("g1", "global", NAN, "1", 1.0), ("l1", "local", NAN, "2", 1.0)).assign(study_id="s")
+    assert settle(rows, pairs(), policy=LeakagePolicy()).manifest["sample_id"].tolist() == ["l1"]
+    with pytest.raises(LeakageError, match="A study stands in two sides"):
+        settle(rows, pairs(), policy=LeakagePolicy(study="refuse"))
+
+
+def test_an_equal_file_on_two_sides_is_refused_by_its_own_rule():
+    rows = manifest(("g1", "global", NAN, "same", 1.0), ("l1", "local", NAN, "same", 1.0))
+    found = pairs(("g1", "l1")).assign(kind="exact")
+    assert settle(rows, found, policy=LeakagePolicy(near="refuse")).manifest["sample_id"].tolist() == ["l1"]
+    with pytest.raises(LeakageError, match="An equal file stands on two sides"):
+        settle(rows, found, policy=LeakagePolicy(exact="refuse"))
+
+
+def test_pictures_alike_on_two_sides_can_stay_each_in_the_group_of_its_side():
+    rows = manifest(
+        ("g1", "global", NAN, "same", 1.0),
+        ("g2", "global", NAN, "2", 1.0),
+        ("l1", "local", NAN, "same", 1.0),
+        ("l2", "local", NAN, "4", 1.0),
+    )
+    found = pairs(("g1", "g2"), ("g1", "l2"), ("g1", "l1")).assign(kind=["near", "near", "exact"])
+    settled = settle(rows, found, policy=LeakagePolicy(near="tag"))
+    assert settled.manifest["sample_id"].tolist() == ["l1", "l2"], "the group of an equal file leaves"
+    assert settled.manifest["group_id"].nunique() == 1, "l2 is alike g1, whose bytes are those of l1"
+    apart = settle(rows.assign(sha256=list("abcd")), found.head(2), policy=LeakagePolicy(near="tag"))
+    assert apart.manifest["group_id"].tolist() == ["g1", "g1", "l1", "l2"]
+    assert apart.duplicates["action"].tolist() == ["kept in one group", "kept on both sides and tagged"]
 
 
 def test_missing_patient_ids_are_not_one_patient():
     rows = manifest(("g1", "global", NAN, "1", 1.0), ("l1", "local", NAN, "2", 1.0))
-    settled = settle(rows, pairs(), overlap="refuse")
+    settled = settle(rows, pairs(), policy=LeakagePolicy(study="refuse", exact="refuse", near="refuse"))
     assert settled.manifest["group_id"].tolist() == ["g1", "l1"]
 
 

@@ -31,7 +31,7 @@ def test_zero_is_a_value_for_similarity(key):
         {"minimum_test": -1},
         {"max_quarantine": 1.01},
         {"val": 0.5, "test": 0.5},
-        {"overlap": "remov"},
+        {"leakage": {"near": "remove"}},
         {"names": "mine"},
         {"proxy": {"malignant": ["suspicious"]}},
         {"crossfit": {"folds": 1}},
@@ -47,8 +47,16 @@ def test_validators_fire(wrong):
 
 
 def test_nearest_name_is_offered():
-    with pytest.raises(ConfigError, match="Did you mean 'remove'"):
-        SplitPlan(overlap="remov")
+    with pytest.raises(ConfigError, match="Did you mean 'drop'"):
+        SplitPlan(leakage={"near": "dropp"})
+
+
+@pytest.mark.parametrize("rule", ["patient", "study", "exact"])
+def test_what_is_proven_is_never_only_tagged(rule):
+    with pytest.raises(ConfigError, match="Allowed: refuse, drop"):
+        SplitPlan(leakage={rule: "tag"})
+    with pytest.raises(ConfigError, match="Allowed: refuse, tag"):
+        SplitPlan(leakage={"backbone": "drop"})
 
 
 def test_yaml_and_signature_have_the_same_defaults():

@@ -5,8 +5,10 @@ import dataclasses
 
 import pytest
 
-from medsetu.core.errors import ConfigError, LicenceError
-from medsetu.recipe.check import cards_of, check_recipe
+from medsetu.backbone.zoo import TimmBackbone
+from medsetu.catalog.weights import load_weight_card
+from medsetu.core.errors import ConfigError, LeakageError, LicenceError
+from medsetu.recipe.check import cards_of, check_recipe, seen_before
 from medsetu.recipe.recipe import build_recipe
 
 TABLE = {
@@ -92,3 +94,52 @@ def test_weights_are_asked_for_the_declared_use(compose, words, clause):
 
 def test_weights_drawn_at_random_have_no_terms(compose):
     check_recipe(build_recipe(compose("train", ["use=commercial", "backbone=resnet10t_scratch"])))
+
+
+def _pair(config, **releases):
+    """Give the sides one release each, by name, and nothing to train."""
+    sides = {side.rstrip("_"): {name: {**TABLE, "name": name}} for side, name in releases.items()}
+    return build_recipe(config | {"sides": sides, "stages": {}, "arms": {}})
+
+
+def test_releases_that_share_images_are_told_before_any_film_is_opened(compose, caplog):
+    recipe = _pair(compose("study"), global_="tbx11k", local="nitrd")
+    with caplog.at_level("WARNING", logger="medsetu"):
+        check_recipe(recipe)
+    assert "tbx11k holds films of nitrd, says the catalogue" in caplog.text
+    config = compose("study", ["manifest.leakage.catalogue=refuse"])
+    with pytest.raises(LeakageError, match=r"Tbx11k holds films of nitrd.*manifest.leakage.catalogue=tag"):
+        check_recipe(_pair(config, global_="tbx11k", local="nitrd"))
+
+
+@pytest.mark.parametrize(
+    ("taught", "local", "told"),
+    [
+        ("tbx11k", "nitrd", "shares images with tbx11k, on which w was taught"),
+        ("nitrd", "nitrd", "w was taught on nitrd"),
+        ("montgomery", "tb_chest_radiography_database", "shares images with montgomery, on which w was taught"),
+        ("imagenet-1k", "nitrd", ""),
+    ],
+)
+def test_what_the_weights_may_have_seen_is_told_or_refused(compose, caplog, monkeypatch, taught, local, told):
+    card = dataclasses.replace(load_weight_card("resnet18_timm"), name="w", trained_on=(taught,))
+    monkeypatch.setattr(TimmBackbone, "card", lambda self: card)
+    recipe = _pair(compose("study"), local=local)
+    assert seen_before(recipe).get(local, "") == told
+    with caplog.at_level("WARNING", logger="medsetu"):
+        check_recipe(recipe)
+    assert (f"Films of {local} on the local side may have been seen in training: {told}" in caplog.text) == bool(told)
+    strict = _pair(compose("study", ["manifest.leakage.backbone=refuse"]), local=local)
+    if told:
+        with pytest.raises(LeakageError, match="Between pretraining and local"):
+            check_recipe(strict)
+    else:
+        check_recipe(strict)
+
+
+def test_a_renamed_release_is_known_by_its_adapter(compose, monkeypatch):
+    card = dataclasses.replace(load_weight_card("resnet18_timm"), name="w", trained_on=("nih_chestxray14",))
+    monkeypatch.setattr(TimmBackbone, "card", lambda self: card)
+    config = compose("study")
+    config["sides"]["external"] = {"kaggle": {"_target_": "medsetu.release.rsna_pneumonia.RsnaPneumonia", "root": "x", "name": "kaggle"}}
+    assert seen_before(build_recipe(config))["kaggle"] == "shares images with nih_chestxray14, on which w was taught"

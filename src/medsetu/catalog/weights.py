@@ -2,7 +2,7 @@
 """The card of weights: who made them, from what, what they read, and three sets of terms: of the code, of the weights, of the data."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
@@ -12,6 +12,7 @@ import yaml
 
 from medsetu.catalog.card import CHOICES, PERMISSIONS, SPDX, Card, cards_folder
 from medsetu.catalog.entry import choice, read_entry, require_name, wrong
+from medsetu.catalog.relation import relatives
 from medsetu.core.errors import ConfigError
 from medsetu.core.run import atomic_write
 
@@ -210,6 +211,8 @@ def write_sidecar(card: WeightCard, weights: Path) -> Path:
 def seen_releases(card: WeightCard | None, releases: Sequence[Card]) -> dict[str, str]:
     """Say which releases weights may have seen in pretraining, by name or by images shared with a release they were taught on.
 
+    Images are shared by what the catalogue says, also by way of other releases; see ``medsetu.catalog.relation``.
+
     Args:
         card: Card of the weights; None for weights drawn at random.
         releases: Cards of the catalogue.
@@ -225,17 +228,11 @@ def seen_releases(card: WeightCard | None, releases: Sequence[Card]) -> dict[str
     if card is None:
         return {}
     found = {name: f"{card.name} was taught on {name}" for name in card.trained_on}
-    for one, other in _shared(releases):
-        if other in card.trained_on and one not in found:
-            found[one] = f"shares images with {other}, on which {card.name} was taught"
+    for taught in card.trained_on:
+        for relation in relatives(taught, releases).values():
+            way = f" by way of {', '.join(reversed(relation.by_way_of))}" if relation.by_way_of else ""
+            found.setdefault(relation.other, f"shares images with {taught}{way}, on which {card.name} was taught")
     return found
-
-
-def _shared(releases: Sequence[Card]) -> Iterator[tuple[str, str]]:
-    for card in releases:
-        for overlap in card.overlaps:
-            yield card.name, overlap.release
-            yield overlap.release, card.name
 
 
 def _paths() -> dict[str, Path]:

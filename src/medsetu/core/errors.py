@@ -108,16 +108,17 @@ class LeakageError(MedsetuError):
         splits: The two sides.
         count: How many units are affected.
         sample_ids: Affected samples; the first three are named.
+        remedy: What to do, where that is not about split file or patient ids.
     """
 
     exit_code = 4
 
-    def __init__(self, *, rule: str, splits: Sequence[str], count: int, sample_ids: Sequence[str]) -> None:
+    def __init__(self, *, rule: str, splits: Sequence[str], count: int, sample_ids: Sequence[str], remedy: str = "") -> None:
         first = ", ".join(list(sample_ids)[:3])
         super().__init__(
             what=f"{rule} ({count} affected)",
             where=f"Between {' and '.join(splits)}, first: {first}",
-            remedy="Remove the frozen split file and run `medsetu prepare` again, or correct the patient ids",
+            remedy=remedy or "Remove the frozen split file and run `medsetu prepare` again, or correct the patient ids",
         )
 
 

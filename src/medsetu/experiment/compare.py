@@ -12,6 +12,7 @@ import pandas as pd
 from rich.console import Console
 
 from medsetu.catalog.card import load_cards
+from medsetu.catalog.relation import relatives
 from medsetu.contest.contestant import Cost
 from medsetu.contest.plan import ContestPlan, contest_plan
 from medsetu.contest.sentence import sentences
@@ -155,5 +156,6 @@ def _share(text: str) -> float:
 
 
 def overlapping() -> set[frozenset[str]]:
-    """Pairs of releases that share images, as the catalogue knows them."""
-    return {frozenset((card.name, overlap.release)) for card in load_cards() for overlap in card.overlaps}
+    """Pairs of releases that share images, as the catalogue knows them, also by way of others."""
+    cards = load_cards()
+    return {frozenset((card.name, other)) for card in cards for other in relatives(card.name, cards)}

@@ -15,6 +15,7 @@ from medsetu.core.table import read_table, write_table
 from medsetu.evaluation.reader_table import ALL_READERS, reader_table
 from medsetu.experiment.drawing import drawing_view, write_drawings
 from medsetu.experiment.journal import journal
+from medsetu.experiment.leakage import ledger_view, write_ledger
 from medsetu.manifest.build import build
 from medsetu.manifest.flow import ANALYSED, coverage_table, fold_sizes, is_crossfitted, participant_flow, split_table
 from medsetu.manifest.frozen import freeze
@@ -24,7 +25,7 @@ from medsetu.manifest.vote import disagreements
 from medsetu.privacy.audit import Job, audit_file
 from medsetu.privacy.plan import audit_plan
 from medsetu.privacy.walk import summarise
-from medsetu.recipe.check import check_recipe
+from medsetu.recipe.check import check_recipe, weights_of
 from medsetu.recipe.recipe import Recipe, build_recipe, read_recipe
 from medsetu.release.base import Release
 
@@ -49,6 +50,7 @@ def main(config: Mapping[str, Any]) -> None:
         prepared = prepare_recipe(recipe, workers=int(config["workers"]) or None)
         agreement = readers(prepared, manifest_folder(recipe))
         drawings = write_drawings(prepared, manifest_folder(recipe), plan=recipe.manifest, workers=int(config["workers"]) or None)
+        ledger = write_ledger(recipe, prepared, manifest_folder(recipe))
     console = Console()
     console.print(summary(prepared))
     for note in privacy_notes(prepared.manifest, files=int(config["audit"])):
@@ -57,6 +59,7 @@ def main(config: Mapping[str, Any]) -> None:
         console.print(agreement_view(agreement))
     if drawings is not None:
         console.print(drawing_view(drawings, prepared, manifest_folder(recipe)))
+    console.print(ledger_view(ledger, prepared, weights=weights_of(recipe)))
     console.print(Text(f"Frozen in {manifest_folder(recipe)}", overflow="fold"))
 
 
@@ -142,7 +145,8 @@ def prepare(
     built = build(sides, plan=plan, seed=seed, workers=workers, folder=folder, cache=cache or folder / "scan")
     frozen, reused = freeze(built, folder)
     now = {name: built.facts[name] for name in ("files_read", "files_known", "read_seconds", "images_per_s", "cores_used_share", "cores")}
-    return replace(frozen, facts=frozen.facts | now | {"reused": reused}, drawn=built.drawn)
+    now |= {"looked_at": built.facts["looked_at"]}
+    return replace(frozen, links=built.links, drawn=built.drawn, facts=frozen.facts | now | {"reused": reused})
 
 
 def readers(prepared: Prepared, folder: Path) -> pd.DataFrame:

@@ -11,12 +11,11 @@ import pandas as pd
 
 from medsetu.backbone.network import Network
 from medsetu.backbone.spec import WeightSpec
-from medsetu.catalog.card import load_cards
 from medsetu.catalog.clause import bound
 from medsetu.catalog.licence import USES, joined, stated
-from medsetu.catalog.weights import WeightCard, seen_releases, write_sidecar
+from medsetu.catalog.weights import WeightCard, write_sidecar
 from medsetu.core.place import code_revision
-from medsetu.recipe.check import cards_of
+from medsetu.recipe.check import cards_of, seen_before
 from medsetu.recipe.recipe import Recipe
 
 _LEGEND = {"yes": "yes", "no": "no", "ask": "not clearly"}
@@ -112,7 +111,6 @@ def mark_seen(rows: pd.DataFrame, recipe: Recipe) -> pd.DataFrame:
     Returns:
         The rows, ``seen`` with the reasons added; what the manifest says of single films stays.
     """
-    reasons = seen_releases(recipe.backbone.card(), load_cards())
-    before = rows["seen"].fillna("").astype(str)
-    both = ["; ".join(filter(None, (film, reasons.get(str(release), "")))) for film, release in zip(before, rows["release"], strict=True)]
-    return rows.assign(seen=both)
+    before, reasons = rows["seen"].fillna("").astype(str), seen_before(recipe)
+    why = rows["release"].map({name: reasons.get(str(name), "") for name in rows["release"].unique()}).astype(str)
+    return rows.assign(seen=(before + "; ").where((before != "") & (why != ""), before) + why)

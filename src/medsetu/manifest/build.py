@@ -11,7 +11,7 @@ import pandas as pd
 from medsetu.core.errors import ConfigError, DataError
 from medsetu.core.sample import DOMAINS
 from medsetu.core.table import MANIFEST_COLUMNS, conform, read_table
-from medsetu.manifest import leakage, split
+from medsetu.manifest import leakage, overlap, split
 from medsetu.manifest.drawing import drawing_notes
 from medsetu.manifest.plan import SplitPlan
 from medsetu.manifest.prepared import Prepared as Prepared
@@ -33,6 +33,7 @@ class _Indexed:
     notes: list[str]
     votes: pd.DataFrame
     drawn: pd.DataFrame
+    names: dict[str, str]
 
 
 def build(
@@ -71,9 +72,10 @@ def build(
     readable = told["reason"] == ""
     manifest, notes = _with_facts(indexed.samples[readable], told[readable])
     pairs = leakage.find_pairs(manifest, pictures, near=plan.near)
-    settled = leakage.settle(manifest, pairs, overlap=plan.overlap)
     known = {name: read_table(Path(path)) for name, path in plan.known.items()}
-    manifest = settled.manifest.assign(seen=leakage.tag_seen(settled.manifest, known)).sort_values("sample_id", ignore_index=True)
+    judged = overlap.judge(manifest, pairs, policy=plan.leakage, known=known, names=indexed.names)
+    looked, settled = overlap.looked_at(manifest, known, judged), judged.settled
+    manifest = settled.manifest.sort_values("sample_id", ignore_index=True)
     drawn = split.draw(manifest, plan=plan, seed=seed)
     manifest = conform(manifest.assign(split=split.split_column(manifest, drawn)), MANIFEST_COLUMNS, name="manifest")
     leakage.check_overlap(manifest, drawn.splits)
@@ -88,7 +90,7 @@ def build(
         *drawn.notes,
     ]
     facts = {"plan": asdict(plan), "seed": seed, "sides": _side_facts(manifest, drawn), "notes": list(dict.fromkeys(notes)), **speed}
-    facts |= {"consensus": rules}
+    facts |= {"consensus": rules, "looked_at": looked}
     return Prepared(
         manifest=manifest,
         splits=drawn.splits,
@@ -99,6 +101,7 @@ def build(
         facts=facts,
         votes=votes,
         drawn=indexed.drawn,
+        links=overlap.links(manifest, judged),
     )
 
 
@@ -107,6 +110,7 @@ def _index(sides: Mapping[str, Sequence[Release]]) -> _Indexed:
         if name not in DOMAINS:
             raise ConfigError(what=f"Side '{name}' is not known", where="Key sides", value=name, allowed=DOMAINS)
     samples, excluded, notes, votes, drawn = [], [], [], [], []
+    names = overlap.names_of([release for releases in sides.values() for release in releases])
     for domain in DOMAINS:
         for release in sides.get(domain, ()):
             index = release.index()
@@ -126,9 +130,8 @@ def _index(sides: Mapping[str, Sequence[Release]]) -> _Indexed:
             remedy="Name each release on one side only, and give two folders of one kind two names",
         )
     said = [rows for rows in votes if len(rows)]
-    return _Indexed(
-        table, stack(excluded), notes, pd.concat(said, ignore_index=True) if said else no_votes(), pd.concat(drawn, ignore_index=True)
-    )
+    heard = pd.concat(said, ignore_index=True) if said else no_votes()
+    return _Indexed(table, stack(excluded), notes, heard, pd.concat(drawn, ignore_index=True), names)
 
 
 def _with_facts(samples: pd.DataFrame, files: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:

@@ -15,7 +15,7 @@ from medsetu.core.sample import EXTERNAL, GLOBAL, LOCAL
 from medsetu.core.table import finding_columns
 from medsetu.manifest.alike import Sketches
 from medsetu.manifest.neighbour import near_pairs
-from medsetu.manifest.plan import Similarity
+from medsetu.manifest.plan import REFUSE, TAG, LeakagePolicy, Similarity
 from medsetu.manifest.prepared import DUPLICATE_COLUMNS, FIXED, removed, stack
 from medsetu.manifest.similarity import MIRROR, NEGATIVE
 from medsetu.manifest.spool import Pictures
@@ -23,6 +23,7 @@ from medsetu.manifest.spool import Pictures
 UNCONFIRMED = 4  # bits: 3 of the 932,295 pairs of 1,366 distinct films are as close as this, so a hash alone may be believed
 PRECEDENCE = (GLOBAL, LOCAL, EXTERNAL)  # a sample leaves the earlier side when the later one has it too
 
+KEPT, TAGGED = "kept in one group", "kept on both sides and tagged"
 EXACT, NEAR, INVERTED, MIRRORED, TURNED = "exact", "near", "inverted", "mirrored", "mirrored and inverted"
 CHANGES = {NEAR: 0, INVERTED: NEGATIVE, MIRRORED: MIRROR, TURNED: MIRROR ^ NEGATIVE}  # bits of the hash that each change turns
 
@@ -114,45 +115,43 @@ def group(manifest: pd.DataFrame, pairs: pd.DataFrame) -> pd.Series:
     return pd.Series(best.reindex(component).to_numpy(), index=manifest.index, dtype=name.dtype)
 
 
-def settle(manifest: pd.DataFrame, pairs: pd.DataFrame, *, overlap: str) -> Settled:
-    """Decide on every duplicate.
+def settle(manifest: pd.DataFrame, pairs: pd.DataFrame, *, policy: LeakagePolicy) -> Settled:
+    """Decide on every duplicate, and on every patient and study that stands on two sides.
 
-    Equal files with contradicting labels are quarantined, all of them. A patient or picture that stands on two sides leaves the earlier one
+    Equal files with contradicting labels are quarantined, all of them. What stands on two sides is refused, or leaves the earlier one
     (global before local before external) with all films of its group. Of equal files on one side the first stays. Near duplicates stay,
-    in one group.
+    in one group; those on two sides too where the policy only tags them, each in the group of its own side.
 
     Args:
         manifest: Samples of all sides.
         pairs: Result of ``find_pairs``.
-        overlap: "remove" or "refuse" what stands on two sides.
+        policy: What the recipe chose for patients, studies, equal files and near duplicates.
 
     Returns:
         What remains, and what was decided.
 
     Raises:
-        LeakageError: One patient id is used on two sides, or pictures are and ``overlap`` is "refuse".
+        LeakageError: Something stands on two sides that the policy refuses there.
     """
-    _refuse_shared_patients(manifest)
-    manifest = manifest.assign(group_id=group(manifest, pairs))
     contradicting = _contradicting(manifest)
-    later = _on_a_later_side(manifest.loc[~contradicting])
-    if overlap == "refuse" and (later != "").any():
-        shared = later[later != ""]
-        raise LeakageError(
-            rule="A picture stands on two sides",
-            splits=sorted(set(manifest.loc[shared.index, "domain"]) | set(shared)),
-            count=len(shared),
-            sample_ids=manifest.loc[shared.index, "sample_id"].tolist(),
-        )
+    apart = _across(manifest, pairs)
+    _refuse_across(manifest, pairs[apart & ~pairs["a"].isin(manifest.loc[contradicting, "sample_id"])], policy)
+    tagged = apart & (pairs["kind"] != EXACT) & (policy.near == TAG)
+    manifest = manifest.assign(group_id=group(manifest, pd.concat([pairs[~tagged], _own_copies(manifest, pairs[tagged])])))
+    later = _on_a_later_side(manifest.loc[~contradicting], unit="group_id")
+    patient, study = (_on_a_later_side(manifest, unit=unit) != "" for unit in ("patient_id", "study_id"))
     leaving = manifest.loc[later[later != ""].index]
-    excluded = [removed(rows, f"duplicate, or patient of a duplicate, of a {side} sample") for side, rows in leaving.groupby(later)]
+    words = (patient | study)[leaving.index].map({True: "patient or study of", False: "duplicate, or patient of a duplicate, of"})
+    excluded = [removed(rows, str(reason)) for reason, rows in leaving.groupby(words + " a " + later[leaving.index] + " sample")]
     rest = manifest.loc[~contradicting].drop(index=leaving.index)
     copies = rest["sha256"].duplicated()
     excluded.append(removed(rest.loc[copies], "exact copy of another sample"))
     quarantine = removed(manifest.loc[contradicting], "equal files with contradicting labels")
     left_out = stack(excluded)
     actions = pd.concat([left_out, quarantine]).set_index("sample_id")["reason"]
-    return Settled(rest.loc[~copies], quarantine, left_out, _with_actions(pairs, actions))
+    told = _with_actions(pairs, actions)
+    told.loc[tagged & (told["action"] == KEPT), "action"] = TAGGED
+    return Settled(rest.loc[~copies], quarantine, left_out, told)
 
 
 def check_overlap(manifest: pd.DataFrame, splits: "pd.DataFrame | pd.Series[str]") -> None:
@@ -175,42 +174,72 @@ def check_overlap(manifest: pd.DataFrame, splits: "pd.DataFrame | pd.Series[str]
         _refuse_straddling(rows, unit=unit, keys=["domain", "repeat", "fold"], part="split")
 
 
-def tag_seen(manifest: pd.DataFrame, known: Mapping[str, pd.DataFrame]) -> pd.Series:
-    """Say which samples weights may have seen in pretraining.
+def listed(manifest: pd.DataFrame, known: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Find the samples that stand in lists of what weights have seen in pretraining.
 
     Args:
-        manifest: Rows with ``sha256``, ``phash`` and ``seen``.
+        manifest: Rows with ``sample_id``, ``sha256`` and ``phash``.
         known: Name of the pretraining list to a table with ``sha256``, ``phash`` (hexadecimal), or both.
 
     Returns:
-        New ``seen`` column: what was there, then the names of the lists that hold the sample.
+        One row per sample and list that holds it: ``sample_id``, ``list``, and ``same``: whether the bytes are, or the hash alone is alike.
     """
-    seen = manifest["seen"].copy()
+    found = [pd.DataFrame({"sample_id": manifest["sample_id"].iloc[:0], "list": "", "same": False})]
     for name, table in known.items():
-        hit = manifest["sha256"].isin(table["sha256"].dropna()) if "sha256" in table else pd.Series(data=False, index=manifest.index)
+        same = manifest["sha256"].isin(table["sha256"].dropna()) if "sha256" in table else pd.Series(data=False, index=manifest.index)
+        alike = pd.Series(data=False, index=manifest.index)
         if "phash" in table:
             hashes = [_hashes(column.dropna()) for column in (manifest["phash"], table["phash"])]
             for kind in (NEAR, INVERTED):  # without its picture a mirror image is not believed: 6 pairs of distinct films are as close
                 for rows, _, _ in near_pairs(hashes[0], hashes[1], distance=UNCONFIRMED, mask=CHANGES[kind]):
-                    hit.iloc[rows] = True
-        seen = seen.where(~hit, (seen + "; ").where(seen != "", "") + f"in the pretraining list {name}")
-    return seen
+                    alike.iloc[rows] = True
+        hit = same | alike
+        found.append(pd.DataFrame({"sample_id": manifest.loc[hit, "sample_id"], "list": name, "same": same[hit]}))
+    return pd.concat(found, ignore_index=True)
 
 
-def _hashes(texts: Sequence[str] | pd.Series) -> NDArray[np.uint64]:
-    return np.array([int(text, 16) for text in texts], dtype=np.uint64)
+def _hashes(texts: pd.Series) -> NDArray[np.uint64]:
+    return np.frombuffer(bytes.fromhex("".join(texts)), dtype=">u8").astype(np.uint64)
 
 
-def _refuse_shared_patients(manifest: pd.DataFrame) -> None:
-    known = manifest[manifest["patient_id"].notna()]
-    _refuse_straddling(known, unit="patient_id", keys=[], part="domain")
+def _across(manifest: pd.DataFrame, pairs: pd.DataFrame) -> pd.Series:
+    """Mark the pairs whose two samples stand on two sides."""
+    side = manifest.set_index("sample_id")["domain"]
+    return pairs["a"].map(side).ne(pairs["b"].map(side))
+
+
+def _own_copies(manifest: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
+    """Pair, for near duplicates on two sides, each of them with an equal file of the other that stands on its own side."""
+    facts = manifest.set_index("sample_id")[["sha256", "domain"]]
+    first = manifest.drop_duplicates(["sha256", "domain"]).set_index(["sha256", "domain"])["sample_id"]
+    found = []
+    for one, other in (("a", "b"), ("b", "a")) if len(pairs) else ():
+        wanted = pd.MultiIndex.from_arrays([pairs[other].map(facts["sha256"]), pairs[one].map(facts["domain"])])
+        found.append(pd.DataFrame({"a": pairs[one].to_numpy(), "b": first.reindex(wanted).to_numpy()}).dropna())
+    return pd.concat(found) if found else pairs[["a", "b"]]
+
+
+def _refuse_across(manifest: pd.DataFrame, pairs: pd.DataFrame, policy: LeakagePolicy) -> None:
+    """Refuse what the policy refuses on two sides."""
+    for unit, rule in (("patient_id", policy.patient), ("study_id", policy.study)):
+        if rule == REFUSE:
+            _refuse_straddling(manifest, unit=unit, keys=[], part="domain")
+    exact = pairs["kind"] == EXACT
+    for rule, rows, words in (
+        (policy.exact, pairs[exact], "An equal file stands on two sides"),
+        (policy.near, pairs[~exact], "A picture stands on two sides"),
+    ):
+        if rule == REFUSE and len(rows):
+            own = manifest[manifest["sample_id"].isin(pd.concat([rows["a"], rows["b"]]))]
+            earlier = own[own["domain"] != max(own["domain"], key=PRECEDENCE.index)]
+            raise LeakageError(rule=words, splits=sorted(set(own["domain"])), count=len(earlier), sample_ids=earlier["sample_id"].tolist())
 
 
 def _refuse_straddling(rows: pd.DataFrame, *, unit: str, keys: Sequence[str], part: str) -> None:
     distinct = rows.dropna(subset=[unit]).drop_duplicates([*keys, unit, part])
     twice = distinct[distinct.duplicated([*keys, unit], keep=False)]
     if len(twice):
-        name = "A patient" if unit == "patient_id" else "A patient or a set of duplicates"
+        name = {"patient_id": "A patient", "study_id": "A study"}.get(unit, "A patient or a set of duplicates")
         raise LeakageError(
             rule=f"{name} stands in two {'sides' if part == 'domain' else 'parts of a split'}",
             splits=sorted(set(twice[part].astype(str))),
@@ -226,15 +255,15 @@ def _contradicting(manifest: pd.DataFrame) -> pd.Series:
     return (labels.transform("max") > labels.transform("min")).any(axis=1)
 
 
-def _on_a_later_side(manifest: pd.DataFrame) -> pd.Series:
-    """Name, for samples whose group stands on a later side too, that side; empty for all others."""
+def _on_a_later_side(manifest: pd.DataFrame, *, unit: str) -> pd.Series:
+    """Name, for samples whose group (patient, study) stands on a later side too, that side; empty for all others."""
     rank = manifest["domain"].map({name: place for place, name in enumerate(PRECEDENCE)})
-    last = rank.groupby(manifest["group_id"]).transform("max")
+    last = rank.groupby(manifest[unit]).transform("max")
     return last.map(dict(enumerate(PRECEDENCE))).where(rank < last, "")
 
 
 def _with_actions(pairs: pd.DataFrame, reasons: pd.Series) -> pd.DataFrame:
     first, second = (pairs[side].map(reasons).astype(_TEXT).fillna("") for side in ("a", "b"))
     left = [(first != "") & (second != ""), first != "", second != ""]
-    action = np.select(left, ["both left: " + second, "a left: " + first, "b left: " + second], "kept in one group")
+    action = np.select(left, ["both left: " + second, "a left: " + first, "b left: " + second], KEPT)
     return pairs.assign(action=action)

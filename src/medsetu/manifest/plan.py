@@ -12,7 +12,7 @@ from medsetu.manifest.region import check_rule
 from medsetu.manifest.vote import Consensus, check_consensus
 
 WHEN = ("auto", "always", "never")
-OVERLAP = ("remove", "refuse")
+REFUSE, DROP, TAG = "refuse", "drop", "tag"
 NAMES = ("own", "common")
 
 _Part = TypeVar("_Part")
@@ -62,6 +62,42 @@ class Similarity:
 
 
 @dataclass(frozen=True)
+class LeakagePolicy:
+    """What is done with samples that stand on two sides, or may have been seen in pretraining: refuse the run, drop them, or tag them.
+
+    What is dropped leaves the earlier side (global before local before external), with the other films of its patient, and is counted in
+    the participant flow. What is tagged stays, is marked in the column ``seen``, and results are given with and without it. A patient, a
+    study or a file of equal bytes on two sides is proven leakage, which no tag cures. Inside a side, they share one part of a split.
+
+    Attributes:
+        patient: The same patient id on two sides: refuse or drop.
+        study: The same study id on two sides: refuse or drop.
+        exact: Equal files on two sides: refuse or drop.
+        near: Pictures on two sides that are alike, also as negatives or mirror images: refuse, drop or tag.
+        listed: Pictures in a pretraining list of ``SplitPlan.known``: refuse, drop (on every side) or tag.
+        catalogue: Releases on two sides of which the catalogue says that they share images: refuse, drop (the release of the earlier
+            side) or tag.
+        backbone: Releases that the weights of the backbone may have seen, by their card and the catalogue: refuse or tag; the manifest
+            is the same for every backbone, so nothing is dropped from it.
+    """
+
+    patient: str = REFUSE
+    study: str = DROP
+    exact: str = DROP
+    near: str = DROP
+    listed: str = TAG
+    catalogue: str = TAG
+    backbone: str = TAG
+
+    def __post_init__(self) -> None:
+        for rule in ("patient", "study", "exact"):
+            _check_choice(f"leakage.{rule}", getattr(self, rule), (REFUSE, DROP))
+        for rule in ("near", "listed", "catalogue"):
+            _check_choice(f"leakage.{rule}", getattr(self, rule), (REFUSE, DROP, TAG))
+        _check_choice("leakage.backbone", self.backbone, (REFUSE, TAG))
+
+
+@dataclass(frozen=True)
 class SplitPlan:
     """Everything a recipe may choose about who is in, and on which side.
 
@@ -74,8 +110,7 @@ class SplitPlan:
         stratify: Findings whose classes must be present in every part; all findings, as far as they allow, when empty.
         max_quarantine: Largest share of unreadable files of a release before the whole run is refused. [0, 1]
         near: When two pictures count as near duplicates.
-        overlap: What to do with a global sample that is a duplicate of a local or external one: "remove" it (and the other films of that
-            patient), or "refuse" the run.
+        leakage: What is done with what stands on two sides, or was seen before.
         names: "own", findings as each release names them, or "common", translated by the table ``configs/release/harmonised.csv``.
         proxy: Finding to labels that stand for it although the table does not call them exactly it; with common names only.
         consensus: How votes of several readers become labels: one rule (majority, unanimous, any-positive, dawid_skene, soft, or own, as
@@ -92,7 +127,7 @@ class SplitPlan:
     stratify: Sequence[str] = ()
     max_quarantine: float = 0.05
     near: Similarity = field(default_factory=Similarity)
-    overlap: str = "remove"
+    leakage: LeakagePolicy = field(default_factory=LeakagePolicy)
     names: str = "own"
     proxy: Mapping[str, Sequence[str]] = field(default_factory=dict)
     consensus: Consensus = field(default_factory=dict)
@@ -102,6 +137,7 @@ class SplitPlan:
     def __post_init__(self) -> None:
         object.__setattr__(self, "crossfit", _part(Crossfit, self.crossfit))
         object.__setattr__(self, "near", _part(Similarity, self.near))
+        object.__setattr__(self, "leakage", _part(LeakagePolicy, self.leakage))
         object.__setattr__(self, "stratify", tuple(self.stratify))
         object.__setattr__(self, "known", {str(name): str(path) for name, path in self.known.items()})
         object.__setattr__(self, "consensus", check_consensus(self.consensus))
@@ -110,7 +146,6 @@ class SplitPlan:
         _check_number("test", self.test, low=0, high=1)
         _check_number("max_quarantine", self.max_quarantine, low=0, high=1)
         _check_number("minimum_test", self.minimum_test, low=0)
-        _check_choice("overlap", self.overlap, OVERLAP)
         _check_choice("names", self.names, NAMES)
         object.__setattr__(self, "proxy", {str(finding): tuple(labels) for finding, labels in self.proxy.items()})
         if self.proxy and self.names == "own":

@@ -15,6 +15,22 @@ from medsetu.release.drawing import no_drawings
 REMOVED_COLUMNS = ("sample_id", "release", "domain", "reason")
 DUPLICATE_COLUMNS = ("a", "b", "kind", "distance", "correlation", "action")
 SPLIT_COLUMNS = {"sample_id": "str", "domain": "str", "repeat": "int64", "fold": "int64", "split": "str"}
+LINK_COLUMNS = {  # of the leakage ledger
+    "sample_id": "str",
+    "release": "str",
+    "domain": "str",
+    "split": "str",
+    "group_id": "str",
+    "rule": "str",  # patient, study, exact, near, inverted, mirrored, mirrored and inverted, listed, catalogue, release, backbone
+    "other": "str",  # release, pretraining list or weights at the other end
+    "other_sample": "str",  # "" where no single sample is known
+    "other_domain": "str",
+    "other_split": "str",  # "" where it is the same or not known, "left" where that sample left, "pretraining"
+    "certainty": "str",  # proven, likely, stated, possible
+    "distance": "float64",  # bits
+    "correlation": "float64",
+    "action": "str",
+}
 FIXED = -1  # repeat and fold of a side that is not cross-fitted
 
 _TEXT = pd.StringDtype(na_value=float("nan"))
@@ -32,6 +48,7 @@ class Prepared:
         duplicates: Pairs ``a, b``, their kind (exact, near, inverted, mirrored, both), distance in bits, correlation, and what was done.
         fingerprint: Hash of sample ids, file hashes, labels, groups and splits; equal content has an equal fingerprint.
         facts: Plan, seed, counts, notes, and how fast the files were read.
+        links: The leakage ledger, ``LINK_COLUMNS``; not frozen, because cards and lists of what was seen may grow.
         votes: What each reader said, ``medsetu.manifest.vote.VOTE_COLUMNS``; empty where no release tells.
         drawn: What was drawn, as the releases keep it, ``medsetu.release.drawing.DRAWN_COLUMNS``: not frozen and not in the fingerprint,
             for nothing is trained on it; ``medsetu.manifest.drawing`` places it on the films.
@@ -46,6 +63,7 @@ class Prepared:
     facts: dict[str, Any] = field(default_factory=dict)
     votes: pd.DataFrame = field(default_factory=no_votes)
     drawn: pd.DataFrame = field(default_factory=no_drawings)
+    links: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(LINK_COLUMNS), dtype=_TEXT))
 
     @property
     def notes(self) -> tuple[str, ...]:
