@@ -9,6 +9,7 @@ from medsetu.backbone.zoo import TimmBackbone
 from medsetu.catalog.weights import load_weight_card
 from medsetu.core.errors import ConfigError, LeakageError, LicenceError
 from medsetu.recipe.check import cards_of, check_recipe, seen_before
+from medsetu.recipe.instantiate import build
 from medsetu.recipe.recipe import build_recipe
 
 TABLE = {
@@ -97,9 +98,9 @@ def test_weights_drawn_at_random_have_no_terms(compose):
 
 
 def _pair(config, **releases):
-    """Give the sides one release each, by name, and nothing to train."""
-    sides = {side.rstrip("_"): {name: {**TABLE, "name": name}} for side, name in releases.items()}
-    return build_recipe(config | {"sides": sides, "stages": {}, "arms": {}})
+    """A recipe whose sides have one release each, by name."""
+    tables = {side.rstrip("_"): {name: build(TABLE | {"name": name}, where="sides")} for side, name in releases.items()}
+    return dataclasses.replace(build_recipe(config), sides=tables)
 
 
 def test_releases_that_share_images_are_told_before_any_film_is_opened(compose, caplog):
