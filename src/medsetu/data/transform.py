@@ -16,6 +16,7 @@ from torch.nn import functional
 from medsetu.core.errors import DataError
 from medsetu.data.intensity import Intensity
 from medsetu.data.pipeline import Pipeline
+from medsetu.data.region import breast_region
 from medsetu.reader.frame import resized_shape
 from medsetu.reader.sample import read_picture
 
@@ -31,6 +32,18 @@ class ReadImaged(MapTransform):
         done = dict(data)
         for key in self.key_iterator(done):
             done[key] = torch.from_numpy(read_picture(done[key], sample_id=str(done[_ID])).pixels)[None]
+        return done
+
+
+class CutToBreastd(MapTransform):
+    """Cut every key to the rectangle around the breast."""
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Cut every key."""
+        done = dict(data)
+        for key in self.key_iterator(done):
+            top, left, bottom, right = breast_region(done[key][0].numpy())
+            done[key] = done[key][:, top:bottom, left:right]
         return done
 
 
@@ -77,7 +90,8 @@ class Intensityd(MapTransform):
 
 def compose(pipeline: Pipeline) -> Compose:
     """Chain the steps of a pipeline as MONAI transforms."""
-    steps = [ReadImaged([_IMAGE]), Resized((pipeline.size[0], pipeline.size[1]), fit=pipeline.fit)]
+    cut = [CutToBreastd([_IMAGE])] if pipeline.region == "breast" else []
+    steps = [ReadImaged([_IMAGE]), *cut, Resized((pipeline.size[0], pipeline.size[1]), fit=pipeline.fit)]
     steps += [Intensityd(step) for step in pipeline.intensity]
     return Compose([*steps, ResizeWithPadOrCropd([_IMAGE], pipeline.size)])
 

@@ -90,6 +90,15 @@ class Frame:
         first_column, column, _ = centred(self.width, width)
         return Frame(height, width, _shifted(self.x, column - first_column), _shifted(self.y, row - first_row))
 
+    def cut(self, top: int, left: int, bottom: int, right: int) -> "Frame":
+        """Keep a rectangle of the picture: rows and columns from the first to before the last.
+
+        Example:
+            >>> Frame(10, 20).cut(2, 5, 8, 15).box((0, 0, 7, 4))
+            (0.0, 0.0, 2.0, 2.0)
+        """
+        return Frame(bottom - top, right - left, _shifted(self.x, -left), _shifted(self.y, -top))
+
     def fitted(self, height: int, width: int, *, fit: str) -> "Frame":
         """Do what the data pipeline does up to a network's input: resize by ``pad``, ``crop`` or ``stretch``, then pad or cut.
 
