@@ -17,10 +17,10 @@ from medsetu.data.intensity import Intensity
 
 SCHEMA = 1  # layout of the cache files
 FITS = ("pad", "crop", "stretch")
-REGIONS = ("film", "breast")
+CUTS = ("none", "breast")
 STORAGES: dict[str, float] = {"uint8": 255.0, "uint16": 65535.0, "float16": 1.0}  # dtype -> stored value of intensity 1
 _LIBRARIES = ("monai", "torch", "pillow", "pydicom")
-_CODE = (("medsetu.reader", ""), ("medsetu.data", "pipeline.py region.py transform.py volume.py intensity.py"))
+_CODE = (("medsetu.reader", ""), ("medsetu.data", "breast.py pipeline.py transform.py volume.py intensity.py"))
 
 
 class InputSpec(Protocol):
@@ -54,7 +54,7 @@ class Pipeline:
         intensity: Intensity steps, in order.
         storage: ``uint8``, ``uint16`` or ``float16``.
         window: Values of a volume that become 0 and 1, in its unit (HU of a CT); None: what ``reader.volume.to_unit_range`` says.
-        region: ``film`` (all of it) or ``breast`` (the rectangle around it, see ``region.breast_region``); volumes are always whole.
+        cut: ``none``, or ``breast``: the rectangle around it, see ``breast.breast_region``; volumes are always whole.
 
     Raises:
         ConfigError: A value is not one of those allowed.
@@ -65,10 +65,10 @@ class Pipeline:
     intensity: Sequence[Intensity] = ()
     storage: str = "uint16"
     window: tuple[float, float] | None = None
-    region: str = "film"
+    cut: str = "none"
 
     def __post_init__(self) -> None:
-        chosen = (("fit", self.fit, FITS), ("storage", self.storage, tuple(STORAGES)), ("region", self.region, REGIONS))
+        chosen = (("fit", self.fit, FITS), ("storage", self.storage, tuple(STORAGES)), ("cut", self.cut, CUTS))
         for key, value, allowed in chosen:
             if value not in allowed:
                 raise ConfigError(what=f"'{value}' is not a value of {key}", where=f"Key data.{key}", value=value, allowed=allowed)
@@ -86,7 +86,7 @@ class Pipeline:
             "intensity": steps,
             "storage": self.storage,
             **({} if self.window is None else {"window": list(self.window)}),
-            **({} if self.region == "film" else {"region": self.region}),
+            **({} if self.cut == "none" else {"cut": self.cut}),
             "libraries": {"medsetu": medsetu.__version__, **{name: metadata.version(name) for name in _LIBRARIES}},
             "code": _code_hash(),
         }

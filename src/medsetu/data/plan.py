@@ -23,7 +23,7 @@ class DataPlan:
         storage: ``uint8``, ``uint16`` or ``float16``.
         window: Values of a volume that become 0 and 1, in its unit: [-160, 240] HU shows soft tissue. None: -1024 to 3071 HU of a CT, the
             percentiles 0.5 and 99.5 where a volume has no unit. Pictures have their own window.
-        region: ``film``, or ``breast``: a mammogram is cut to the rectangle around the breast before it is resized.
+        cut: ``none``, or ``breast``: a mammogram is cut to the rectangle around the breast before it is resized.
         augment: Random changes of training images; None for none.
         sampler: ``natural`` (each image once), ``class`` or ``site`` (equal shares, same number of images) or ``patient`` (one image per
             patient and epoch).
@@ -43,7 +43,7 @@ class DataPlan:
     intensity: Sequence[Intensity] = ()
     storage: str = "uint16"
     window: Sequence[float] | None = None
-    region: str = "film"
+    cut: str = "none"
     augment: Augmentation | None = None
     sampler: str = "natural"
     eval_batch_size: int = 64
@@ -76,7 +76,7 @@ class DataPlan:
         """Deterministic steps up to a size: (height, width) in pixels, or (depth, height, width) in voxels."""
         window = None if self.window is None else (float(self.window[0]), float(self.window[1]))
         steps = tuple(self.intensity)
-        return Pipeline(size=tuple(size), fit=self.fit, intensity=steps, storage=self.storage, window=window, region=self.region)
+        return Pipeline(size=tuple(size), fit=self.fit, intensity=steps, storage=self.storage, window=window, cut=self.cut)
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from medsetu.core.errors import DataError
+from medsetu.data.breast import breast_region
 from medsetu.data.intensity import Intensity
 from medsetu.data.pipeline import Pipeline
-from medsetu.data.region import breast_region
 from medsetu.reader.frame import resized_shape
 from medsetu.reader.sample import read_picture
 
@@ -90,7 +90,7 @@ class Intensityd(MapTransform):
 
 def compose(pipeline: Pipeline) -> Compose:
     """Chain the steps of a pipeline as MONAI transforms."""
-    cut = [CutToBreastd([_IMAGE])] if pipeline.region == "breast" else []
+    cut = [CutToBreastd([_IMAGE])] if pipeline.cut == "breast" else []
     steps = [ReadImaged([_IMAGE]), *cut, Resized((pipeline.size[0], pipeline.size[1]), fit=pipeline.fit)]
     steps += [Intensityd(step) for step in pipeline.intensity]
     return Compose([*steps, ResizeWithPadOrCropd([_IMAGE], pipeline.size)])

@@ -8,7 +8,7 @@ from scipy import ndimage
 from medsetu.data.pipeline import Pipeline
 from medsetu.reader.frame import Frame
 
-Region = tuple[int, int, int, int]
+Rectangle = tuple[int, int, int, int]
 """First row, first column, row after the last, column after the last."""
 
 _LOOK = 256  # pixels of the longer side of the small picture that is looked at
@@ -20,7 +20,7 @@ _LEAST_SHARE = 0.05  # of the film; less is no breast
 _MARGIN = 0.02  # of the longer side, so that the skin line stays
 
 
-def breast_region(pixels: NDArray[np.float32]) -> Region:
+def breast_region(pixels: NDArray[np.float32]) -> Rectangle:
     """Find the smallest upright rectangle around the breast.
 
     A breast leaves some of the film's width free. There lies the darkest upright strip: its median is the level of the background, and its
@@ -79,7 +79,7 @@ def frame_of(pixels: NDArray[np.float32], pipeline: Pipeline) -> Frame:
         (16.0, 0.0, 48.0, 64.0)
     """
     whole = Frame(pixels.shape[0], pixels.shape[1])
-    kept = whole.cut(*breast_region(pixels)) if pipeline.region == "breast" else whole
+    kept = whole.cut(*breast_region(pixels)) if pipeline.cut == "breast" else whole
     return kept.fitted(pipeline.size[0], pipeline.size[1], fit=pipeline.fit)
 
 
