@@ -40,6 +40,20 @@ def test_what_is_not_known_is_left_out_or_said():
     assert "Not available: gone" in croissant(replace(bare, tombstone="gone"))["description"]
 
 
+def test_files_that_anybody_can_fetch_and_check_are_its_distribution():
+    files = croissant(load_card("medmnist"))["distribution"]
+    assert len(files) == 18
+    assert files[0] == {
+        "@type": "cr:FileObject",
+        "@id": "chestmnist.npz",
+        "name": "chestmnist.npz",
+        "contentUrl": "https://zenodo.org/records/10519652/files/chestmnist.npz?download=1",
+        "encodingFormat": "application/zip",
+        "md5": "02c8a6516a18b556561a56cbdd36c4a8",
+    }
+    assert "distribution" not in croissant(load_card("shenzhen")), "no digest of it is published"
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_the_reference_implementation_finds_no_error(caplog):
     mlcroissant = pytest.importorskip("mlcroissant", reason="the extra dev holds mlcroissant")

@@ -51,7 +51,7 @@ def card(site):
         RemoteFile(url=site.url(f"/s.zip?sig={SENTINEL}"), name="s.zip", unpack=True),
         RemoteFile(url=site.url("/t.csv"), name="t.csv"),
     )
-    return replace(load_card("shenzhen"), files=files, by_hand=("readme.pdf",))
+    return replace(load_card("shenzhen"), files=files, by_hand=("readme.pdf (a letter will do)",))
 
 
 def test_an_open_release_is_fetched_and_what_comes_next_is_said(card, tmp_path, capsys, site):
@@ -62,6 +62,7 @@ def test_an_open_release_is_fetched_and_what_comes_next_is_said(card, tmp_path, 
     assert "Not verified, for no digest is known: s.zip, t.csv" in out
     assert "Layout that medsetu expects: ChinaSet_AllFiles" in out
     assert "Still to be fetched by hand from https://lhncbc.nlm.nih.gov" in out
+    (tmp_path / "readme.pdf").write_text("")
     assert f"Next: medsetu prepare release=shenzhen root={tmp_path}" in out
     assert "s.zip: " in log
     assert SENTINEL not in out + log
@@ -69,6 +70,7 @@ def test_an_open_release_is_fetched_and_what_comes_next_is_said(card, tmp_path, 
     fetch(card, tmp_path, plan=Plan())
     again = capsys.readouterr().out
     assert "Complete: 2 files where they belong" in again
+    assert "by hand" not in again
     assert "Licence" not in again
     assert sum(map(len, site.asked.values())) == before
 
@@ -118,6 +120,7 @@ def test_other_releases_get_their_steps_and_a_code_of_their_own(name, tmp_path, 
     assert [line[:2] for line in out.splitlines()[:4]] == ["1.", "2.", "3.", "4."]
     assert str(tmp_path) in out
     assert "medsetu prepare" in out
+    assert "None" not in out
     assert caught.value.exit_code == 10
     assert list(tmp_path.iterdir()) == []
 

@@ -113,7 +113,7 @@ class Card:
         see: Releases that exist and come nearest, where this name has none.
         sources: Where the facts were read.
         files: What ``medsetu fetch`` gets; empty where no direct address is known, or where a person must ask first.
-        by_hand: Files of the layout that ``files`` does not hold, for no direct address of them is known.
+        by_hand: Files or folders of the layout that ``files`` does not hold, for want of a direct address; words in brackets say how.
     """
 
     name: str

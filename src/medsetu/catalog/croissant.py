@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from medsetu.catalog.card import Card, cards_folder
+from medsetu.catalog.file import RemoteFile
 
 _UNKNOWN = "not known"
 
@@ -15,8 +16,9 @@ _UNKNOWN = "not known"
 def croissant(card: Card) -> dict[str, Any]:
     """Write a card as Croissant JSON-LD.
 
-    A card describes a release that lies elsewhere, often behind an agreement; so there is no distribution and no record set. What is
-    not known is left out, where the format allows that. ``datePublished`` is the year of the citation.
+    A card describes a release that lies elsewhere, often behind an agreement; so there is no record set, and the distribution holds the
+    files that anybody can fetch and whose digest is published: the format asks for one. What is not known is left out, where the format
+    allows that. ``datePublished`` is the year of the citation.
 
     Args:
         card: The card.
@@ -55,6 +57,7 @@ def croissant(card: Card) -> dict[str, Any]:
         ),
         "rai:annotatorDemographics": [card.readers] if card.readers else None,
         "rai:dataLimitations": list(card.traps),
+        "distribution": [_object(file) for file in card.files if file.digest],
         "rai:personalSensitiveInformation": ["Images of patients, as their publisher released them"]
         if card.record in ("release", "part")
         else None,
@@ -79,6 +82,20 @@ def _description(card: Card) -> str:
         + (f"; second-hand: {', '.join(card.unverified)}" if card.unverified else ""),
     ]
     return ". ".join(part for part in parts if part) + "."
+
+
+def _object(file: RemoteFile) -> dict[str, Any]:
+    kind, _, digest = str(file.digest).partition(":")
+    facts = {
+        "@type": "cr:FileObject",
+        "@id": file.name,
+        "name": file.name,
+        "contentUrl": file.url,
+        "contentSize": None if file.bytes is None else f"{file.bytes} B",
+        "encodingFormat": "application/zip" if file.name.endswith((".zip", ".npz")) else "application/octet-stream",
+        kind: digest,
+    }
+    return {key: value for key, value in facts.items() if value is not None}
 
 
 def _url(card: Card) -> str:

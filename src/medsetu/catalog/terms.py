@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The terms of a release as they are shown before anything is fetched, and the steps where a person must fetch it."""
 
+import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
@@ -60,8 +61,10 @@ def steps(card: Card, folder: Path) -> list[str]:
     """
     page = card.homepage or (f"doi:{card.doi}" if card.doi else "")
     place = f"Open {page}." if page else f"Look for '{card.title}' by its name: no address of it is on its card."
+    command = _command(page, folder)
     layout = f"Unpack it into {folder}, so that it lies there as: {card.layout}." if card.layout else f"Unpack it into {folder}."
-    return [place, _ROUTE[card.route or "open"].format(access=card.access) + ".", layout]
+    route = _ROUTE[card.route or "open"].format(access=card.access) + "."
+    return [place, route, *([f"Then fetch it: {command}"] if command else []), layout]
 
 
 def prepare_line(card: Card, folder: Path) -> str:
@@ -73,6 +76,24 @@ def prepare_line(card: Card, folder: Path) -> str:
         "medsetu prepare release=nitrd 'root=my data/nitrd'"
     """
     return f"medsetu prepare release={card.name} {shlex.quote(f'root={folder}')}"
+
+
+def _command(page: str, folder: Path) -> str:
+    """Write the command of the host's own program, which asks for the account; empty where a host has none.
+
+    Example:
+        >>> _command("kaggle.com/c/demo", Path("data/demo"))
+        'kaggle competitions download -c demo -p data/demo'
+    """
+    target = shlex.quote(str(folder))
+    if found := re.search(r"kaggle\.com/c/([\w-]+)", page):
+        return f"kaggle competitions download -c {found[1]} -p {target}"
+    if found := re.search(r"kaggle\.com/datasets/([\w-]+/[\w.-]+)", page):
+        return f"kaggle datasets download -d {found[1]} -p {target} --unzip"
+    if re.search(r"physionet\.org/content/[\w.-]+/[\w.-]+/?$", page):
+        files = page.replace("/content/", "/files/").rstrip("/")
+        return f"wget -r -N -c -np -nH --cut-dirs=3 --user NAME --ask-password -P {target} {files}/"
+    return ""
 
 
 def _lines(card: Card) -> Iterator[str]:

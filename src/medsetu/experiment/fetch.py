@@ -91,7 +91,8 @@ def summary(card: Card, record: Record, files: Sequence[RemoteFile], plan: Plan)
     if card.layout:
         yield f"Layout that medsetu expects: {card.layout}"
     for name in card.by_hand:
-        yield f"Still to be fetched by hand from {card.homepage}: {name}"
+        if not (record.folder / name.partition(" (")[0]).exists():
+            yield f"Still to be fetched by hand from {card.homepage}: {name}"
     yield _next(card, record.folder)
 
 
