@@ -6,8 +6,8 @@ import gzip
 import openpyxl
 import pytest
 
-from medsetu.core.errors import DataError
-from medsetu.reader.sheet import keyed, read_cells, read_sheet, word_list
+from medsetu.core.errors import DataError, ResourceError
+from medsetu.reader.sheet import MissingColumnError, keyed, read_cells, read_columns, read_sheet, word_list
 
 TEXT = 'Image, Edema ,Note\na.png,1,"one, two"\nb.png,,ü\n'
 ROWS = [{"Image": "a.png", "Edema": "1", "Note": "one, two"}, {"Image": "b.png", "Edema": "", "Note": "ü"}]
@@ -34,6 +34,60 @@ def test_notes_above_the_header_do_no_harm_in_text_and_book(tmp_path):
     assert read_sheet(tmp_path / "labels.xlsx", columns=COLUMNS) == ROWS
 
 
+@pytest.mark.parametrize("separator", [";", "\t", "|"])
+def test_the_separator_is_the_one_with_which_the_names_are_found(tmp_path, separator):
+    path = tmp_path / "labels.csv"
+    path.write_text("\n".join([f"sep={separator}", "exported, on Monday", *(separator.join(row) for row in _cells())]) + "\n")
+    assert read_sheet(path, columns=COLUMNS) == ROWS
+    with pytest.raises(DataError, match="'Image' is missing"):
+        read_sheet(path, columns=COLUMNS, separator=",")
+
+
+def _cells():
+    return [list(COLUMNS), *(list(row.values()) for row in ROWS)]
+
+
+def test_the_worksheet_is_the_first_with_the_columns(tmp_path):
+    book = openpyxl.Workbook()
+    book.active.append(["what this is"])
+    for sheet in ("labels", "older labels"):
+        rows = book.create_sheet(sheet)
+        for cells in _cells():
+            rows.append(cells if sheet == "labels" else [*cells[:1], "0", ""] if cells[0] != "Image" else cells)
+    book.save(tmp_path / "labels.xlsx")
+    assert read_sheet(tmp_path / "labels.xlsx", columns=COLUMNS) == ROWS
+    assert read_columns(tmp_path / "labels.xlsx", columns=["Note", "Image"]) == [["one, two", "a.png"], ["ü", "b.png"]]
+    assert read_cells(tmp_path / "labels.xlsx") == [["what this is"]]
+
+
+def test_a_name_that_stands_twice_is_refused_where_it_is_wanted(tmp_path):
+    path = tmp_path / "labels.csv"
+    path.write_text("Image,Edema,Edema\na,1,0\n")
+    assert read_sheet(path, columns=["Image"]) == [{"Image": "a"}]
+    with pytest.raises(DataError, match="Two columns bear the name 'Edema'"):
+        read_sheet(path, columns=["Image", "Edema"])
+
+
+@pytest.mark.parametrize("text", ["a.png,ZZ^SENTINEL,1\nb.png,Rao^Asha,0\n", "Films of ZZ^SENTINEL\n1,2\n3,4\n"])
+def test_where_no_row_looks_like_names_no_cell_is_repeated(tmp_path, text):
+    path = tmp_path / "labels.csv"
+    path.write_text(text)
+    with pytest.raises(MissingColumnError, match="no row of the sheet looks like names") as caught:
+        read_sheet(path, columns=["ZZ^SENTINE"])
+    assert "SENTINEL" not in str(caught.value)
+    assert caught.value.header == ()
+
+
+def test_a_sheet_without_permission_is_said_to_be_that(tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise PermissionError("ZZ^SENTINEL")
+
+    monkeypatch.setattr("pathlib.Path.open", refuse)
+    with pytest.raises(ResourceError, match="permission") as caught:
+        read_sheet(tmp_path / "labels.csv", columns=["Image"])
+    assert "SENTINEL" not in str(caught.value)
+
+
 def test_only_named_columns_are_kept_and_optional_ones_may_be_absent(tmp_path):
     path = tmp_path / "labels.csv"
     path.write_text("Image;Name;;\na;ZZ^SENTINEL;;\n;;;\n")
@@ -52,7 +106,7 @@ def test_a_missing_column_names_the_nearest(tmp_path):
     with pytest.raises(DataError, match=r"'Oedema' is missing.*nearest column is 'Edema'"):
         read_sheet(path, columns=["Image", "Oedema"])
     path.write_text("")
-    with pytest.raises(DataError, match="'Image' is missing"):
+    with pytest.raises(DataError, match="is empty"):
         read_sheet(path, columns=["Image"])
 
 
@@ -60,7 +114,7 @@ def test_a_missing_column_names_the_nearest(tmp_path):
 def test_a_row_of_another_length_is_refused(tmp_path, line):
     path = tmp_path / "labels.csv"
     path.write_text(TEXT + line)
-    with pytest.raises(DataError, match="1 rows have another number of fields"):
+    with pytest.raises(DataError, match="1 rows have another number of fields than the header; the first is row 3"):
         read_sheet(path, columns=COLUMNS)
 
 

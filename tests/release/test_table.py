@@ -3,6 +3,7 @@
 
 from pathlib import Path
 
+import openpyxl
 import pandas as pd
 import pytest
 
@@ -183,7 +184,7 @@ def test_missing_or_broken_files_are_named(tmp_path):
     with pytest.raises(DataError, match="cannot be read"):
         _table(tmp_path).index()
     (tmp_path / "labels.csv").write_bytes(b"")
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(DataError, match="is empty"):
         _table(tmp_path).index()
     (tmp_path / "labels.parquet").write_bytes(b"no parquet")
     with pytest.raises(DataError, match="cannot be read"):
@@ -194,7 +195,7 @@ def test_rows_without_any_image_are_refused_with_their_number(tmp_path):
     root = write(tmp_path, orphans=False)
     for path in root.glob("films/*/*.png"):
         path.unlink()
-    with pytest.raises(DataError, match="16 files or rows were left out"):
+    with pytest.raises(DataError, match="None of the 16 rows of the label table names one of the 0 images"):
         _table(root).index()
 
 
@@ -251,6 +252,67 @@ def test_rows_of_readers_that_contradict_each_other_in_facts_are_refused(tmp_pat
         _table(_readings(tmp_path / "a", age=[str(20 + number) for number in range(48)]), columns=columns).index()
     with pytest.raises(DataError, match="two rows for one image"):
         _table(_readings(tmp_path / "b", seen_by="Dr A"), columns=columns).index()
+
+
+def test_a_workbook_with_notes_above_its_header_is_read(tmp_path):
+    root = write(tmp_path)
+    before = _table(root).index().samples
+    rows = pd.read_csv(root / "labels.csv", dtype=str, keep_default_na=False)
+    book = openpyxl.Workbook()
+    for cells in (["Films of 2021"], [], list(rows.columns), *rows.to_numpy().tolist()):
+        book.active.append(cells)
+    book.save(root / "labels.xlsx")
+    pd.testing.assert_frame_equal(_table(root, labels="labels.xlsx").index().samples, before)
+
+
+@pytest.mark.parametrize(
+    ("change", "settings", "match"),
+    [
+        (lambda file: file.str.removesuffix(".png"), {}, r"With suffix '\.png' 16"),
+        (lambda file: file.str.removeprefix("films/"), {}, "With root set to its folder|lie in 2 folders"),
+        (lambda file: "D:/study/" + file, {}, "16 rows point outside|17 rows point outside"),
+        (lambda file: SENTINEL + file.str.replace("_", "-"), {}, "columns.image"),
+        (lambda file: file.map(lambda _: SENTINEL), {}, "16 images have more than one row.*first again in row 2"),
+    ],
+)
+def test_a_table_that_names_no_image_says_what_would_help(tmp_path, change, settings, match):
+    root = write(tmp_path)
+    _edit(root, lambda frame: frame.assign(file=change(frame["file"])))
+    with pytest.raises(DataError, match=match) as caught:
+        _table(root, **settings).index()
+    assert SENTINEL not in str(caught.value)
+
+
+def test_a_beginning_of_names_is_left_out(tmp_path):
+    root = write(tmp_path)
+    before = _table(root).index().samples
+    _edit(root, lambda frame: frame.assign(file="D:\\study\\" + frame["file"].str.replace("/", "\\")))
+    pd.testing.assert_frame_equal(_table(root, prefix="D:\\study").index().samples, before)
+    _edit(root, lambda frame: frame.assign(file=str(root) + "/" + frame["file"].str.removeprefix("D:\\study\\").str.replace("\\", "/")))
+    pd.testing.assert_frame_equal(_table(root).index().samples, before)
+
+
+def test_a_fact_that_no_column_tells_may_be_null(tmp_path):
+    root = write(tmp_path)
+    pd.testing.assert_frame_equal(_table(root, columns={**COLUMNS, "site": None}).index().samples, _table(root).index().samples)
+
+
+def test_labels_that_are_no_table_are_named(tmp_path):
+    root = write(tmp_path)
+    (root / "labels.ods").touch()
+    with pytest.raises(ConfigError, match=r"kind that is not read.*\.xlsx"):
+        _table(root, labels="labels.ods").index()
+    with pytest.raises(DataError, match="a folder without Pascal VOC"):
+        _table(root, labels="films").index()
+
+
+def test_a_table_without_header_repeats_no_cell(tmp_path):
+    root = write(tmp_path)
+    lines = (root / "labels.csv").read_text().splitlines(keepends=True)
+    (root / "labels.csv").write_text("".join(lines[1:]))
+    with pytest.raises(ConfigError, match="no row of it looks like names") as caught:
+        _table(root).index()
+    assert SENTINEL not in str(caught.value)
 
 
 def test_a_sheet_of_another_coding_is_read(tmp_path):

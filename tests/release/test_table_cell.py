@@ -9,9 +9,12 @@ from medsetu.release.table_cell import FACT_READERS, label_of, require_known, ru
 POLICY = {"blank": "unknown", "uncertain": "unknown"}
 
 
-@pytest.mark.parametrize(("cell", "expected"), [("1", 1.0), ("0", 0.0), ("true", 1.0), ("2", None)])
-def test_a_plain_column_knows_one_and_zero(cell, expected):
-    assert label_of(cell, rule=rule_of("x"), policy=POLICY) == expected
+@pytest.mark.parametrize(
+    ("cell", "expected"),
+    [("1", 1.0), ("0", 0.0), ("true", 1.0), ("Yes", 1.0), ("NEGATIVE", 0.0), ("1,0", 1.0), ("1,000", None), ("2", None), ("-", None)],
+)
+def test_a_plain_column_knows_yes_and_no(cell, expected):
+    assert label_of(word_of(cell), rule=rule_of("x"), policy=POLICY) == expected
 
 
 def test_words_are_compared_without_case_and_point():
@@ -30,6 +33,42 @@ def test_a_misspelt_word_is_named():
         require_known(["a", "b"], ["a"], where="test")
 
 
-@pytest.mark.parametrize(("fact", "cell", "expected"), [("age", "045Y", 45.0), ("view", "Lateral", "LL"), ("laterality", "left", "L")])
+@pytest.mark.parametrize(
+    ("fact", "cell", "expected"),
+    [
+        ("age", "045Y", 45.0),
+        ("age", "45,5", 45.5),
+        ("age", "45 years", 45.0),
+        ("age", "006M", 0.5),
+        ("sex", "Male", "M"),
+        ("view", "Lateral", "LL"),
+        ("laterality", "left", "L"),
+        ("laterality", "OD", "R"),
+    ],
+)
 def test_cells_become_facts(fact, cell, expected):
     assert FACT_READERS[fact][1]("r", cell) == expected
+
+
+@pytest.mark.parametrize(
+    ("cell", "expected"),
+    [
+        ("Effusion|Mass", 1.0),
+        ("No Finding", 0.0),
+        ("Nodule?|Mass?", None),
+        ("Fibrosis|unclear", float("nan")),
+        ("Mass|unclear", 1.0),
+        ("|", float("nan")),
+    ],
+)
+def test_a_cell_may_hold_several_values(cell, expected):
+    rule = rule_of(
+        {"column": "x", "separator": "|", "positive": "Mass", "negative": ["No Finding", "Fibrosis", "Effusion"], "unknown": ["unclear"]}
+    )
+    found = label_of(word_of(cell), rule=rule, policy=POLICY)
+    assert found == expected or (found is not None and math.isnan(found) and math.isnan(expected))
+
+
+@pytest.mark.parametrize(("value", "cell"), [(True, "Yes"), (True, "true"), (False, "no"), (False, "off")])
+def test_yes_and_no_are_words_though_yaml_reads_truth(value, cell):
+    assert label_of(word_of(cell), rule=rule_of({"column": "x", "positive": [value], "negative": ["*"]}), policy=POLICY) == 1.0

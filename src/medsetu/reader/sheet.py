@@ -7,11 +7,13 @@ import csv
 import gzip
 import io
 import itertools
+import re
+import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import IO, TypeVar, cast
+from typing import IO, Any, TypeVar, cast
 
-from medsetu.core.errors import DataError, nearest
+from medsetu.core.errors import DataError, MedsetuError, ResourceError, nearest
 from medsetu.reader.guard import FAULTS, Unreadable
 from medsetu.reader.workbook import book_rows, open_book
 
@@ -26,29 +28,77 @@ _Row = TypeVar("_Row")
 _MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 _LONGEST = 1 << 22  # letters of a line
 _CHUNK = 1 << 20
+_SEPARATORS = (",", ";", "\t", "|")
+_FOUND: tuple[tuple[type[Exception], str], ...] = (
+    (csv.Error, "a quote that is not closed, or text behind one"),
+    (zipfile.BadZipFile, "no archive, as a workbook is"),
+    (gzip.BadGzipFile, "not packed, though its name says so"),
+    (EOFError, "a packed file that ends early"),
+    (UnicodeError, "letters of another encoding than its first bytes promise"),
+)
+_DATUM = re.compile(r"\^|^[-+]?\d[\d.,/: -]*$|^\d{4}-\d\d-\d\d|\.(png|jpe?g|tiff?|dcm|dicom|nii|gz|pgm|npz)$|.{61}", re.IGNORECASE)
+"""What stands in no name of a column."""
 
 
-def read_sheet(path: Path, *, columns: Sequence[str], optional: Sequence[str] = (), separator: str = ",") -> list[dict[str, str]]:
+class MissingColumnError(DataError):
+    """A sheet lacks a column.
+
+    Args:
+        name: The column.
+        header: Names in the row that is most like the header; empty where no row looks like names, for data belong in no message.
+        path: The sheet.
+    """
+
+    def __init__(self, name: str, header: Sequence[str], *, path: Path) -> None:
+        near = nearest(name, header)
+        named = f"Use the sheet as published; its nearest column is '{near}'" if near else "Use the sheet as published"
+        super().__init__(
+            what=f"Column '{name}' is missing",
+            where=str(path),
+            remedy=named if header else "Write the names of the columns above the rows: no row of the sheet looks like names",
+        )
+        self.name, self.header = name, tuple(header)
+
+
+def read_sheet(path: Path, *, columns: Sequence[str], optional: Sequence[str] = (), separator: str = "") -> list[dict[str, str]]:
     """Read the named columns of a label sheet; other columns are not kept.
 
     The header is the first row that holds all wanted names, so notes above it do no harm. Names and cells lose blanks at their ends, and
     columns without a name are left out. A sheet that is not UTF-8 is read as Latin-1, in which every byte is a letter.
 
     Args:
-        path: ``.xlsx``, or text, packed when it ends in ``.gz``.
+        path: ``.xlsx`` (its first worksheet with the columns), or text, packed when it ends in ``.gz``.
         columns: Names that must be there.
         optional: Names that may be there; their cells are empty where they are not.
-        separator: Field separator of a text.
+        separator: Field separator of a text; when empty the comma, semicolon, tab or bar with which the names are found.
 
     Returns:
         One mapping per row that is not blank, in the order of the sheet.
 
     Raises:
-        DataError: The sheet cannot be read, a column is missing (the nearest one is named), or a row has more fields than the header, or
-            fewer in a text.
+        MissingColumnError: A column is missing; the nearest one is named.
+        DataError: The sheet cannot be read, a name stands twice in the header, or a row has more fields than the header, or fewer in
+            a text.
     """
     try:
-        return _named(_rows(path, separator), columns=columns, optional=optional, path=path)
+        names, rows = _named(path, columns=columns, optional=optional, separator=separator)
+        absent = dict.fromkeys([name for name in optional if name not in names], "")
+        return [dict(zip(names, row, strict=True)) | absent for row in rows]
+    except (Unreadable, *FAULTS) as error:
+        raise _unreadable(path, error) from error
+
+
+def read_columns(path: Path, *, columns: Sequence[str], separator: str = "") -> list[list[str]]:
+    """Read the named columns as ``read_sheet`` does, in less memory.
+
+    Returns:
+        The cells of each row, in the order of ``columns``.
+
+    Raises:
+        DataError: As ``read_sheet``.
+    """
+    try:
+        return list(_named(path, columns=columns, optional=(), separator=separator)[1])
     except (Unreadable, *FAULTS) as error:
         raise _unreadable(path, error) from error
 
@@ -120,27 +170,44 @@ def read_cells(path: Path, *, separator: str = ",") -> list[list[str]]:
 
 def _rows(path: Path, separator: str) -> Iterator[list[str]]:
     """Cells as they stand, row by row; rows without any are left out."""
-    book = path.suffix.lower() in (".xlsx", ".xlsm")
-    yield from (row for row in (_of_book(path) if book else _of_text(path, separator)) if any(row))
+    for way in _ways(path, separator):
+        yield from way()
+        return
 
 
-def _unreadable(path: Path, error: Exception) -> DataError:
-    return DataError(
-        what=f"The sheet cannot be read ({type(error).__name__})", where=str(path), remedy="Download it again, or save it as UTF-8 CSV"
-    )
+def _ways(path: Path, separator: str) -> Iterator[Callable[[], Iterator[list[str]]]]:
+    """Ways to read a sheet: each worksheet of a book, each separator of a text; rows without any cell are left out."""
+    if path.suffix.lower() in (".xlsx", ".xlsm"):
+        with open_book(path) as book:
+            for sheet in book.worksheets:
+                yield lambda sheet=sheet: iter(_of_book(sheet))  # type: ignore[misc]
+        return
+    coding = _coding(path)
+    for mark in [separator] if separator else _SEPARATORS:
+        yield lambda mark=mark: filter(any, _of_text(path, mark, coding))  # type: ignore[misc]
 
 
-def _of_book(path: Path) -> list[list[str]]:
-    with open_book(path) as book:
-        told = [["" if cell is None else str(cell) for cell in row] for row in book_rows(book.worksheets[0]) if any(row)]
+def _unreadable(path: Path, error: Exception) -> MedsetuError:
+    """Say what is wrong with a sheet, without its text."""
+    if isinstance(error, PermissionError):
+        return ResourceError(what="The sheet may not be read", where=str(path), remedy="Give yourself permission to read it")
+    if isinstance(error, Unreadable):
+        return DataError(
+            what=f"The sheet cannot be read: {error.expected} was expected and {error.found} found", where=str(path), remedy=error.remedy
+        )
+    found = next((words for kind, words in _FOUND if isinstance(error, kind)), type(error).__name__)
+    return DataError(what=f"The sheet cannot be read ({found})", where=str(path), remedy="Download it again, or save it as UTF-8 CSV")
+
+
+def _of_book(sheet: Any) -> list[list[str]]:  # noqa: ANN401 - openpyxl is not typed
+    told = [["" if cell is None else str(cell) for cell in row] for row in book_rows(sheet) if any(cell is not None for cell in row)]
     width = max(map(len, told), default=0)
     if width * len(told) > MAX_CELLS:
         raise ValueError
     return [row + [""] * (width - len(row)) for row in told]
 
 
-def _of_text(path: Path, separator: str) -> Iterator[list[str]]:
-    coding = _coding(path)
+def _of_text(path: Path, separator: str, coding: str) -> Iterator[list[str]]:
     with _opened(path) as stream, io.TextIOWrapper(stream, encoding=coding, newline="") as text:
         yield from csv.reader(_lines(text), delimiter=separator, strict=True)
 
@@ -197,22 +264,49 @@ def decode(data: bytes) -> str:
         return data.decode("latin-1")
 
 
-def _named(rows: Iterator[list[str]], *, columns: Sequence[str], optional: Sequence[str], path: Path) -> list[dict[str, str]]:
-    header, below = _header(rows, columns, path)
-    at = {name: header.index(name) for name in (*columns, *optional) if name in header}
-    absent = dict.fromkeys([name for name in optional if name not in header], "")
-    table: Iterator[dict[str, str]] = ({name: row[place].strip() for name, place in at.items()} for row in _whole(header, below, path))
-    return [cells | absent for cells in table] if absent else list(table)
+def _named(path: Path, *, columns: Sequence[str], optional: Sequence[str], separator: str) -> tuple[list[str], Iterator[list[str]]]:
+    """The names that are there, and their cells row by row."""
+    header, below = _header(path, columns, separator)
+    names = [name for name in (*columns, *optional) if name in header]
+    for name in names:
+        if header.count(name) > 1:
+            raise DataError(what=f"Two columns bear the name '{name}'", where=str(path), remedy="Give each column a name of its own")
+    places = [header.index(name) for name in names]
+    return names, ([row[place].strip() for place in places] for row in _whole(header, below, path))
 
 
-def _header(rows: Iterator[list[str]], columns: Sequence[str], path: Path) -> tuple[list[str], Iterator[list[str]]]:
-    """Find the first row that holds all names, and what stands below it."""
-    head = [[cell.strip() for cell in row] for row in itertools.islice(rows, PREAMBLE)]
-    place = next((number for number, row in enumerate(head) if set(columns) <= set(row)), None)
-    if place is None:
-        likeliest = max(head, key=lambda row: len(set(columns) & set(row)), default=[])
-        raise _missing(next(name for name in columns if name not in likeliest), likeliest, path)
-    return head[place], itertools.chain(head[place + 1 :], rows)
+def _header(path: Path, columns: Sequence[str], separator: str) -> tuple[list[str], Iterator[list[str]]]:
+    """Find the first row that holds all names, and what stands below it, in the first way of reading that has one."""
+    likeliest: list[str] = []
+    fault: Exception | None = None
+    for way in _ways(path, separator):
+        rows = way()
+        try:
+            head = [[cell.strip() for cell in row] for row in itertools.islice(rows, PREAMBLE)]
+        except csv.Error as error:  # it may be that this is not the separator
+            fault = error
+            continue
+        place = next((number for number, row in enumerate(head) if set(columns) <= set(row)), None)
+        if place is not None:
+            return head[place], itertools.chain(head[place + 1 :], rows)
+        likeliest = max([likeliest, *head], key=lambda row: (len(set(columns) & set(row)), are_names(row), len(row)))
+    if fault is not None and not set(columns) & set(likeliest):
+        raise fault
+    if not likeliest:
+        raise DataError(what="The sheet is empty", where=str(path), remedy="Download or save it again")
+    missing = next(name for name in columns if name not in likeliest)
+    raise MissingColumnError(missing, [name for name in likeliest if name] if are_names(likeliest) else [], path=path)
+
+
+def are_names(row: Sequence[str]) -> bool:
+    """Tell whether a row may be a header: its cells differ, and none is a number, a date, a file or the name of a patient.
+
+    Example:
+        >>> are_names(["id", "Age", ""]), are_names(["a.png", "1"]), are_names(["Rao^Asha", "F"]), are_names(["only a title"])
+        (True, False, False, False)
+    """
+    cells = [cell for cell in row if cell]
+    return len(cells) > 1 and len(set(cells)) == len(cells) and not any(_DATUM.search(cell) for cell in cells)
 
 
 def _whole(header: list[str], rows: Iterator[list[str]], path: Path) -> Iterator[list[str]]:
@@ -220,25 +314,17 @@ def _whole(header: list[str], rows: Iterator[list[str]], path: Path) -> Iterator
     full = width = len(header)
     while not header[width - 1]:
         width -= 1  # columns without a name stand at the end
-    ragged = 0
-    for row in rows:
+    ragged = first = 0
+    for number, row in enumerate(rows, start=1):
         filled = bool("".join(row).strip())
         if len(row) < width or (len(row) > full and any(row[full:])):
+            first = first or number * filled
             ragged += filled
         elif filled:
             yield row
     if ragged:
         raise DataError(
-            what=f"{ragged} rows have another number of fields than the header",
+            what=f"{ragged} rows have another number of fields than the header; the first is row {first} below it",
             where=str(path),
-            remedy="Use the sheet as published: a comma inside a field stands in quotes",
+            remedy="Use the sheet as published: a comma inside a field stands in quotes, and notes stand above the header",
         )
-
-
-def _missing(name: str, header: Iterable[str], path: Path) -> DataError:
-    near = nearest(name, [other for other in header if other])
-    return DataError(
-        what=f"Column '{name}' is missing",
-        where=str(path),
-        remedy=f"Use the sheet as published; its nearest column is '{near}'" if near else "Use the sheet as published",
-    )

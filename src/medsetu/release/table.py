@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bring your own data: a label table (CSV, TSV, Parquet) or Pascal VOC boxes, and a folder of images, joined by configuration alone."""
+"""Bring your own data: a label table (CSV, XLSX, Parquet) or Pascal VOC boxes, and a folder of images, joined by configuration alone."""
 
-import io
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -13,12 +12,15 @@ import pandas as pd
 from medsetu.core.errors import ConfigError, DataError
 from medsetu.core.label import check_findings, finding_name
 from medsetu.core.vote import MAJORITY, POLICIES, fuse_votes
-from medsetu.reader.sheet import decode
+from medsetu.reader.sheet import MissingColumnError, read_columns
 from medsetu.release.base import IMAGE_SUFFIXES, ReleaseIndex, ending, finish_index, image_files, require_file, require_folder
 from medsetu.release.table_boxes import UNLISTED, box_rows, box_rule, fold_objects, is_box_folder
 from medsetu.release.table_cell import BLANK, FACT_READERS, POLICY, label_of, require_known, rule_of, text_of, word_of
+from medsetu.release.table_path import advice, image_paths, is_used, lookup
 
 FACTS = ("image", "patient", "study", "site", "country", "modality", "view", "laterality", "sex", "age", "device", "split", "reader")
+
+TABLES = (".csv", ".tsv", ".tab", ".txt", ".xlsx", ".xlsm", ".parquet")
 
 UNKEYED = "Patient numbers were hashed without a secret key and could be found again by trial: set MEDSETU_PSEUDONYM_KEY"
 
@@ -29,20 +31,23 @@ class Table:
 
     Attributes:
         root: Folder of the images; paths never leave it.
-        labels: Label table; as given, or relative to root. ``.csv``, ``.tsv``, ``.tab``, ``.txt`` or ``.parquet``; or a folder of Pascal
-            VOC files (``.xml``), each named as its image: ``finding_columns`` is then finding to object, or objects.
-        finding_columns: Finding to column (1 present, 0 absent, -1 uncertain, blank), or to ``{column, positive, negative, unknown}``
-            with lists of values, where ``"*"`` stands for any other value that is not blank.
-        columns: Fact to column. ``image`` is required: the path below root, or its beginning when ``suffix`` completes it. Further facts:
-            patient, study, site, country, modality, view, laterality, sex, age (years or DICOM age), device, split; and reader, where each
-            reader of an image has a row: every vote is kept, and ``policy`` makes the label.
+        labels: Label table; as given, or relative to root. ``.csv``, ``.tsv``, ``.tab``, ``.txt`` (packed too, ``.gz``), ``.xlsx`` or
+            ``.parquet``, in which notes may stand above the header; or a folder of Pascal VOC files (``.xml``), each named as its image:
+            ``finding_columns`` is then finding to object, or objects.
+        finding_columns: Finding to column (1, yes or positive; 0, no or negative; -1 uncertain; blank), or to ``{column, positive,
+            negative, unknown}`` with lists of values, where ``"*"`` stands for any other value that is not blank. With ``separator`` a cell
+            holds several values (``Effusion|Mass``).
+        columns: Fact to column; None where the table does not tell it. ``image`` is required: the path below root, or its beginning when
+            ``suffix`` completes it. Further facts: patient, study, site, country, modality, view, laterality, sex, age (years or AS),
+            device, split; and reader, where each reader of an image has a row: every vote is kept, and ``policy`` makes the label.
         label_policy: What ``blank`` and ``uncertain`` (-1) mean: unknown, positive or negative; both unknown unless said otherwise. Of
             boxes ``unlisted``: negative where an image without a file shows none of the objects; it is left out unless said otherwise.
         country: ISO 3166 alpha-3 code, where no column tells it.
         modality: DICOM's word (CR, DX, MG, CT, MR, US), where no column tells it.
         site: Hospital or centre, where no column tells it.
         suffix: Ending to add to each image name, such as ``.png``.
-        separator: Field separator; by the ending of the table when empty.
+        prefix: Beginning of each image name to leave out, such as ``D:/study/films``; root itself need not be named.
+        separator: Field separator; the one with which the columns are found when empty.
         policy: How votes become a label: ``majority``, ``any-positive`` or ``unanimous``; ``manifest.consensus`` may say otherwise.
         name: Name of the release in tables.
     """
@@ -50,12 +55,13 @@ class Table:
     root: Path
     labels: Path
     finding_columns: Mapping[str, Any]
-    columns: Mapping[str, str] = field(default_factory=lambda: {"image": "image"})
+    columns: Mapping[str, Any] = field(default_factory=lambda: {"image": "image"})
     label_policy: Mapping[str, str] = field(default_factory=dict)
     country: str = ""
     modality: str = ""
     site: str = ""
     suffix: str = ""
+    prefix: str = ""
     separator: str = ""
     policy: str = MAJORITY
     name: str = "table"
@@ -65,6 +71,7 @@ class Table:
         object.__setattr__(self, "labels", Path(self.labels))
         where = f"Release '{self.name}'"
         require_known(self.columns, FACTS, where=f"{where}, key columns")
+        object.__setattr__(self, "columns", {fact: str(column).strip() for fact, column in self.columns.items() if column is not None})
         if "image" not in self.columns:
             raise ConfigError(what="No column holds the image", where=f"{where}, key columns", remedy="Write columns: {image: <column>}")
         require_known(self.label_policy, ("blank", "uncertain", UNLISTED), where=f"{where}, key label_policy")
@@ -93,13 +100,21 @@ class Table:
         frame = self._read()
         paths = self._paths(frame)
         files = set(image_files(self.root, suffixes=None))
-        there = paths.map(_lookup(files)).astype(bool)
+        there = paths.map(lookup(files)).astype(bool)
         used = set(paths[there])
-        orphans = sorted(path for path in files if ending(path) in IMAGE_SUFFIXES and not _is_used(path, used))
+        orphans = sorted(path for path in files if ending(path) in IMAGE_SUFFIXES and not is_used(path, used))
+        hint = advice(paths[~there], orphans)
+        if not there.any():
+            raise DataError(
+                what=f"None of the {len(paths)} rows of the label table names one of the {len(orphans)} images",
+                where=f"Release '{self.name}', images in {self.root}",
+                remedy=hint or "Correct root, or columns.image: it names the column that holds the names of the files",
+            )
         excluded = [(path or f"row {number + 1}", "row without image") for number, path in paths[~there].items()]  # type: ignore[operator]
         excluded += [(path, "image without row") for path in orphans]
         rows, notes = self._samples(frame[there], paths[there])
-        notes += [f"{int((~there).sum())} rows without image and {len(orphans)} images without row were left out"] if excluded else []
+        told = f"{int((~there).sum())} rows without image and {len(orphans)} images without row were left out"
+        notes += [f"{told}{f'. {hint}' if hint else ''}"] if excluded else []
         notes += [] if "patient" in self.columns else ["No patient ids: splits and intervals are by image"]
         notes += [UNKEYED] if "patient" in self.columns and not os.environ.get("MEDSETU_PSEUDONYM_KEY") else []
         readings = rows[["path", "reader", *self.findings]] if "reader" in self.columns else None
@@ -141,49 +156,44 @@ class Table:
         if boxes is not None:
             every = self.label_policy.get(UNLISTED) == "negative"
             return self._needed(box_rows(boxes, root=self.root, release=self.name, every=every), boxes)
-        path = require_file(self.labels if self.labels.is_file() else self.root / self.labels, release=self.name)
-        separator = self.separator or ("\t" if path.suffix.lower() in (".tsv", ".tab") else ",")
-        try:
-            if path.suffix.lower() == ".parquet":
-                frame = pd.read_parquet(path)
-            else:
-                frame = pd.read_csv(io.StringIO(decode(path.read_bytes())), sep=separator, dtype=str, keep_default_na=False)
-            if not isinstance(frame.index, pd.RangeIndex):  # pandas makes an index of the first column where rows have a field too many
-                raise ValueError
-        except (ValueError, OSError) as error:
+        path = self.labels if self.labels.exists() else self.root / self.labels
+        if path.is_dir():
             raise DataError(
-                what=f"The label table cannot be read ({type(error).__name__})",
-                where=str(path),
-                remedy="Save it as UTF-8 CSV, TSV or Parquet, and name its separator",
-            ) from error
-        frame.columns = frame.columns.map(lambda column: str(column).strip())
-        return self._needed(frame, path)
+                what="The labels are a folder without Pascal VOC files (.xml)", where=str(path), remedy="Name the label table itself"
+            )
+        require_file(path, release=self.name)
+        if ending(path.name.removesuffix(".gz")) not in TABLES:
+            raise ConfigError(
+                what="The label table is of a kind that is not read", where=str(path), remedy=f"Save it as one of {', '.join(TABLES)}"
+            )
+        if path.suffix.lower() == ".parquet":
+            return self._needed(_parquet(path), path)
+        needed = self._wanted()
+        try:
+            rows = read_columns(path, columns=needed, separator=self.separator)
+        except MissingColumnError as missing:
+            raise _not_there(missing.name, missing.header, path) from missing
+        return pd.DataFrame(rows, columns=needed, dtype=str)
+
+    def _wanted(self) -> list[str]:
+        return list(dict.fromkeys([*self.columns.values(), *(rule["column"] for rule in self._rules().values())]))
 
     def _needed(self, frame: pd.DataFrame, path: Path) -> pd.DataFrame:
-        needed = dict.fromkeys([*self.columns.values(), *(rule["column"] for rule in self._rules().values())])
-        for wanted in needed:
+        for wanted in self._wanted():
             if wanted not in frame.columns:
-                raise ConfigError(
-                    what=f"Column '{wanted}' is not in the label table", where=str(path), value=wanted, allowed=list(frame.columns)
-                )
-        return frame[list(needed)].map(text_of)
+                raise _not_there(wanted, list(frame.columns), path)
+        return frame[self._wanted()].map(text_of)
 
     def _paths(self, frame: pd.DataFrame) -> pd.Series:
-        names = frame[self.columns["image"]].str.replace("\\", "/")
-        paths: pd.Series = names.map(lambda name: PurePosixPath(name + self.suffix).as_posix() if name else "")
-        for path in paths:
-            if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
-                raise DataError(
-                    what="A row points outside the image folder",
-                    where=f"Release '{self.name}', column '{self.columns['image']}'",
-                    remedy="Write paths relative to root, or make root the folder that holds all images",
-                )
+        column = self.columns["image"]
+        where = f"Release '{self.name}', column '{column}'"
+        paths = image_paths(frame[column], root=self.root, prefix=self.prefix, suffix=self.suffix, where=where)
         twice = paths[(paths != "") & paths.duplicated()]
         if len(twice) and "reader" not in self.columns and self._boxes is None:
             raise DataError(
                 what=f"{len(twice)} images have more than one row",
-                where=f"Release '{self.name}', first: {self.name}/{twice.iloc[0]}",
-                remedy="Keep one row per image, or put the values of several rows into one",
+                where=f"Release '{self.name}', first again in row {int(twice.index[0]) + 1}",
+                remedy="Keep one row per image, or name the column of readers as columns.reader where each reader has a row",
             )
         return paths
 
@@ -226,18 +236,22 @@ class Table:
         return labels
 
 
-def _lookup(files: set[str]) -> Callable[[str], bool]:
-    """Tell whether a path is a file, the folder of a series, or a member below a file."""
-    folders = {parent.as_posix() for file in files for parent in PurePosixPath(file).parents} - {"."}
+def _parquet(path: Path) -> pd.DataFrame:
+    try:
+        frame = pd.read_parquet(path)
+    except (ValueError, OSError) as error:
+        raise DataError(
+            what=f"The label table cannot be read ({type(error).__name__})", where=str(path), remedy="Save it again, or as CSV"
+        ) from error
+    frame.columns = frame.columns.map(lambda column: str(column).strip())
+    return frame
 
-    def is_there(path: str) -> bool:
-        return path in files or path in folders or any(parent.as_posix() in files for parent in PurePosixPath(path).parents)
 
-    return is_there
-
-
-def _is_used(file: str, used: set[str]) -> bool:
-    """Whether a row names the file, a folder that holds it, or one of its members."""
-    return any(parent in used for parent in (file, *(parent.as_posix() for parent in PurePosixPath(file).parents))) or any(
-        path.startswith(f"{file}/") for path in used
-    )
+def _not_there(column: str, header: Sequence[str], path: Path) -> ConfigError:
+    if not header:
+        return ConfigError(
+            what=f"Column '{column}' is not in the label table, and no row of it looks like names of columns",
+            where=str(path),
+            remedy="Write the names of the columns above the rows",
+        )
+    return ConfigError(what=f"Column '{column}' is not in the label table", where=str(path), value=column, allowed=list(header))

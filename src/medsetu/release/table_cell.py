@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Cells of any label table: what a word means for a finding, and how a cell becomes a fact."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -12,11 +13,20 @@ from medsetu.core.sample import age_in_years, pseudonym, sex_letter
 
 POLICY: dict[str, float] = {"unknown": UNKNOWN, "positive": POSITIVE, "negative": NEGATIVE}
 ANY_OTHER = "*"
-BLANK = ("", "na", "n/a", "nan", "null")
+BLANK = ("", "na", "n/a", "nan", "null", "#n/a")
+_TRUE, _FALSE = ("true", "yes", "on"), ("false", "no", "off")  # YAML reads each of them as a truth value
+_PRESENT, _ABSENT = ("1", "true", "yes", "y", "positive", "pos", "present"), ("0", "false", "no", "n", "negative", "neg", "absent")
 _VIEWS = {"pa": "PA", "ap": "AP", "ll": "LL", "l": "LL", "lat": "LL", "lateral": "LL", "cc": "CC", "mlo": "MLO"}
-_SIDES = {"l": "L", "left": "L", "r": "R", "right": "R", "b": "B", "both": "B", "bilateral": "B"}
+_SIDES = {"l": "L", "left": "L", "r": "R", "right": "R", "b": "B", "both": "B", "bilateral": "B"} | {
+    "od": "R",
+    "os": "L",
+    "ou": "B",
+}  # of eyes
 _SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test", "testing": "test"}
-_RULE_KEYS = ("column", "positive", "negative", "unknown")
+_LISTS = ("positive", "negative", "unknown")
+_RULE_KEYS = ("column", *_LISTS, "separator")
+_COMMA = re.compile(r"-?\d+,\d{1,2}")
+_YEARS_OLD = re.compile(r"(\d+(?:[.,]\d+)?)\s*(?:years?|yrs?|y)?\.?", re.IGNORECASE)
 
 
 def require_known(words: Any, allowed: Sequence[str], *, where: str) -> None:  # noqa: ANN401 - keys or values of a configuration
@@ -36,8 +46,20 @@ def rule_of(spec: Any) -> dict[str, Any]:  # noqa: ANN401 - a column name, or a 
     require_known(long, _RULE_KEYS, where="Key finding_columns")
     if "column" not in long:
         raise ConfigError(what="A finding names no column", where="Key finding_columns", remedy="Write {column: <column>, positive: [...]}")
-    lists = {key: tuple(word_of(value) for value in long.get(key, ())) for key in _RULE_KEYS[1:]}
-    return {"column": str(long["column"]).strip(), **lists}
+    lists = {key: tuple(word for value in _listed(long.get(key)) for word in _words(value)) for key in _LISTS}
+    return {"column": str(long["column"]).strip(), "separator": str(long.get("separator") or "").lower(), **lists}
+
+
+def _listed(values: Any) -> list[Any]:  # noqa: ANN401 - a value or a list from YAML
+    if values is None:
+        return []
+    return [values] if isinstance(values, str | int | float) else list(values)
+
+
+def _words(value: Any) -> tuple[str, ...]:  # noqa: ANN401 - a value from YAML
+    if isinstance(value, bool):
+        return _TRUE if value else _FALSE
+    return (word_of(value),)
 
 
 def label_of(cell: str, *, rule: Mapping[str, Any], policy: Mapping[str, str]) -> float | None:
@@ -47,17 +69,33 @@ def label_of(cell: str, *, rule: Mapping[str, Any], policy: Mapping[str, str]) -
         >>> rule, policy = rule_of({"column": "x", "positive": ["TB"], "negative": ["*"]}), {"blank": "unknown", "uncertain": "unknown"}
         >>> [label_of(cell, rule=rule, policy=policy) for cell in ("tb", "healthy", "", "-1")]
         [1.0, 0.0, nan, nan]
+        >>> several = rule_of({"column": "x", "positive": ["Mass"], "negative": ["*"], "separator": "|"})
+        >>> [label_of(cell, rule=several, policy=policy) for cell in ("effusion|mass", "effusion", "")]
+        [1.0, 0.0, nan]
     """
-    for key in ("positive", "negative", "unknown"):
+    if rule["separator"] and rule["separator"] in cell:
+        return _label_of_list(cell, rule=rule, policy=policy)
+    for key in _LISTS:
         if cell in rule[key]:
             return POLICY[key]
     if cell in BLANK:
         return POLICY[policy["blank"]]
     if cell == "-1":
         return POLICY[policy["uncertain"]]
-    if not any(rule[key] for key in ("positive", "negative", "unknown")):
-        return {"1": POSITIVE, "true": POSITIVE, "0": NEGATIVE, "false": NEGATIVE}.get(cell)
-    return next((POLICY[key] for key in ("positive", "negative", "unknown") if ANY_OTHER in rule[key]), None)
+    if not any(rule[key] for key in _LISTS):
+        return POSITIVE if cell in _PRESENT else NEGATIVE if cell in _ABSENT else None
+    return next((POLICY[key] for key in _LISTS if ANY_OTHER in rule[key]), None)
+
+
+def _label_of_list(cell: str, *, rule: Mapping[str, Any], policy: Mapping[str, str]) -> float | None:
+    """Value of a cell that lists several: present where one says so, else unknown where one is, else absent."""
+    alone = {**rule, "separator": ""}
+    labels = [label_of(word_of(word), rule=alone, policy=policy) for word in cell.split(rule["separator"]) if word.strip()]
+    if POSITIVE in labels:
+        return POSITIVE
+    if None in labels:
+        return None
+    return NEGATIVE if labels and all(label == NEGATIVE for label in labels) else UNKNOWN
 
 
 def text_of(cell: Any) -> str:  # noqa: ANN401 - any cell of a parquet file
@@ -78,10 +116,12 @@ def word_of(cell: Any) -> str:  # noqa: ANN401 - a cell, or a value from YAML
     """Write a value so that 1, 1.0 and "1", or TB and tb, are the same word.
 
     Example:
-        >>> word_of("1.0"), word_of(True), word_of(" TB ")
-        ('1', 'true', 'tb')
+        >>> word_of("1.0"), word_of(True), word_of(" TB "), word_of("1,0")
+        ('1', 'true', 'tb', '1')
     """
     text = text_of(cell).lower()
+    if _COMMA.fullmatch(text):  # a decimal comma; three digits behind it would be thousands
+        text = text.replace(",", ".")
     try:
         return text_of(float(text)) or text
     except (ValueError, OverflowError):
@@ -89,11 +129,11 @@ def word_of(cell: Any) -> str:  # noqa: ANN401 - a cell, or a value from YAML
 
 
 def _age(text: str) -> float:
-    try:
-        years = float(text)
-    except ValueError:
+    match = _YEARS_OLD.fullmatch(text.strip())
+    if match is None:
         return age_in_years(text)
-    return years if 0 <= years <= 120 else UNKNOWN
+    years = float(match.group(1).replace(",", "."))
+    return years if years <= 120 else UNKNOWN
 
 
 def _blank_or(value: str, cell: str) -> str | float:
