@@ -165,6 +165,7 @@ def test_two_rows_for_one_image_are_refused(tmp_path):
         ({"label_policy": {"uncertain": "maybe"}}, "'maybe' is not known"),
         ({"label_policy": {"unsure": "positive"}}, "'unsure' is not known"),
         ({"finding_columns": {}}, "No finding is named"),
+        ({"finding_columns": "fluid"}, r"Write finding_columns: \{<name>: <column>\}"),
         ({"finding_columns": {"Pleural Effusion": "fluid"}}, "pleural_effusion"),
         ({"finding_columns": {"effusion": {"columns": "fluid"}}}, "Did you mean 'column'"),
         ({"finding_columns": {"effusion": {"positive": [1]}}}, "names no column"),
