@@ -162,6 +162,8 @@ def guarded(reader: str) -> Callable[[Callable[_Given, _Result]], Callable[_Give
                     error = _no_memory(reader, sample_id=sample_id)
                 except Unreadable as fault:
                     error = refusal(sample_id=sample_id, reader=reader, expected=fault.expected, found=fault.found, remedy=fault.remedy)
+                except Image.DecompressionBombError:
+                    error = refusal(sample_id=sample_id, reader=reader, expected="a film", found="more pixels than any film has")
                 except FAULTS as fault:
                     found = f"bytes it cannot decode ({type(fault).__name__})"
                     error = refusal(sample_id=sample_id, reader=reader, expected="an intact file", found=found)

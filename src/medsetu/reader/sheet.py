@@ -295,7 +295,8 @@ def _header(path: Path, columns: Sequence[str], separator: str) -> tuple[list[st
     if not likeliest:
         raise DataError(what="The sheet is empty", where=str(path), remedy="Download or save it again")
     missing = next(name for name in columns if name not in likeliest)
-    raise MissingColumnError(missing, [name for name in likeliest if name] if are_names(likeliest) else [], path=path)
+    told = are_names(likeliest) or bool(set(columns) & set(likeliest))
+    raise MissingColumnError(missing, [name for name in likeliest if name] if told else [], path=path)
 
 
 def are_names(row: Sequence[str]) -> bool:
