@@ -32,7 +32,7 @@ from medsetu.recipe.app import plain
 COUNT = 8
 WORDS = (
     "release=table",
-    "release.root=own",
+    "root=own",
     "release.labels=labels.csv",
     "release.columns.image=file",
     "release.columns.patient=patient",
@@ -359,7 +359,7 @@ def test_a_film_without_permission_is_quarantined(own, prepare, monkeypatch):
 
 
 def test_folders_that_are_not_there_or_cannot_be_written(own, prepare):
-    code, told = prepare("release.root=nowhere")
+    code, told = prepare("root=nowhere")
     assert code == 3
     assert "nowhere" in told
     code, told = prepare("release.labels=films")
