@@ -172,6 +172,6 @@ _UNKNOWN: dict[str, object] = {"str": "", "int64": 0, "float64": float("nan")}
 def _full(error: OSError) -> ResourceError:
     return ResourceError(
         what=f"Thumbnails could not be kept ({error.strerror or type(error).__name__})",
-        where="Folder of the scan results, or the folder for temporary files",
+        where=str(error.filename or "Folder of the scan results, or the folder for temporary files"),
         remedy="Free 2 KiB a sample of disk space or correct the permissions, then start again: finished work is kept",
     )
