@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A tiny INbreast: semicolons, padded blanks, categories with letters, ML for MLO, patients in file names alone."""
 
+import plistlib
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,12 @@ def write(root: Path, *, seed=0, per_class=6, brightness=0.0) -> Path:
             name = f"{file}_{woman:04x}6c613a09baa8_MG_{side}_{written}_ANON.dcm"
             picture = film(rng, spots=[5] if category[0] in "456" else [], brightness=brightness)
             dicom(root / "AllDICOMs" / name, picture, key=name)
+            if category[0] in "456":
+                (root / "AllXML").mkdir(exist_ok=True)
+                rings = [("Mass", ["(10.0, 20.0)", "(30.0, 20.0)", "(30.0, 50.0)", "(10.0, 50.0)"]), ("Calcification", ["(12.5, 33.25)"])]
+                regions = [{"Name": kind, "NumberOfPoints": len(points), "Point_px": points} for kind, points in rings]
+                content = {"Images": [{"ImageIndex": 0, "NumberOfROIs": 2, "ROIs": regions}]}
+                (root / "AllXML" / f"{file}.xml").write_bytes(plistlib.dumps(content))
             density = "     " if woman == 1 else str(1 + woman % 4)
             lines.append(f"removed;removed;{side};{view};201001;{file};{density};{category}")
     (root / "AllDICOMs" / "thumbs.dcm").write_text(SENTINEL)

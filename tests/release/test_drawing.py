@@ -31,6 +31,7 @@ SEEN = {
     "busi": ("Busi", {"malignant", "abnormal"}, {(12, 10, 40, 30), (12, 30, 40, 50)}),
     "montgomery": ("Montgomery", {"left_lung", "right_lung"}, {(10, 12, 30, 52), (44, 12, 64, 52), (10, 12, 30, 68), (36, 12, 56, 68)}),
     "shenzhen": ("Shenzhen", {"lungs"}, {(8, 12, 56, 52)}),
+    "inbreast": ("Inbreast", {"mass", "calcification"}, {(10, 20, 30, 50), (12, 33, 13, 34)}),
     "cbis_ddsm": ("CbisDdsm", {"malignant"}, {(20, 10, 40, 30)}),
 }  # fmt: skip
 

@@ -21,7 +21,7 @@ from medsetu.manifest.prepared import Prepared
 DRAWINGS, REGIONS, PROBLEMS, LOCATION = "drawings.parquet", "regions.parquet", "drawing_problems.csv", "location.csv"
 STATE: Final = "drawings.json"  # written last: tables without it are made anew
 MOST_ROWS: Final = 12  # of the terminal; the tables hold all
-_COUNTS: Final = ("boxes", "masks", "films", "of present", "labelled absent", "left out", "readers")
+_COUNTS: Final = ("drawings", "films", "of present", "labelled absent", "left out")
 
 
 def write_drawings(prepared: Prepared, folder: Path, *, plan: SplitPlan, workers: int | None = None) -> Drawings | None:
@@ -99,16 +99,16 @@ def drawing_view(drawings: Drawings, prepared: Prepared, folder: Path) -> Group:
     view = Table(title="Drawings", title_justify="left", title_style="bold", box=None, header_style="dim", pad_edge=False)
     view.padding = (0, 1, 0, 0)
     for name in ("release and finding", *_COUNTS, "IoU of readers"):
-        view.add_column(name, justify="right" if name in _COUNTS else "left", overflow="fold")
+        view.add_column(name, justify="right" if name in _COUNTS else "left", overflow="fold", no_wrap=name == "release and finding")
     table = read_table(folder / LOCATION)
-    for row in summary.sort_values("films", ascending=False, kind="stable").head(MOST_ROWS).to_dict("records"):
-        present = "" if pd.isna(row["present"]) else f"{int(row['present_drawn'])} of {int(row['present'])}"
-        absent = "" if pd.isna(row["absent_drawn"]) else str(int(row["absent_drawn"]))
-        counts = [str(row[name]) for name in ("boxes", "masks", "films")]
-        named = Text(f"{row['release']}  {row['finding']}", style="cyan")
-        view.add_row(
-            named, *counts, present, absent, str(row["left_out"]), str(row["readers"] or ""), _iou(table, row["release"], row["finding"])
-        )
+    shown = summary.sort_values("films", ascending=False, kind="stable").head(MOST_ROWS)
+    for release, rows in shown.groupby("release", sort=True):
+        view.add_row(Text(str(release), style="cyan"))
+        for row in rows.to_dict("records"):
+            present = "" if pd.isna(row["present"]) else f"{int(row['present_drawn'])} of {int(row['present'])}"
+            absent = "" if pd.isna(row["absent_drawn"]) else str(int(row["absent_drawn"]))
+            counts = [str(row["boxes"] + row["masks"]), str(row["films"]), present, absent, str(row["left_out"])]
+            view.add_row(f"  {row['finding']}", *counts, _iou(table, str(release), row["finding"]))
     rest = len(summary) - MOST_ROWS
     lines = [Text(f"- {sentence}") for sentence in drawing_sentences(summary, drawings.problems, prepared.manifest)]
     more = f"{rest} further findings; " if rest > 0 else ""

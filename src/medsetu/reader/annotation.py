@@ -96,16 +96,33 @@ def edges_of(numbers: Sequence[float], *, form: str, height: int = 1, width: int
     if form not in FORMS or len(numbers) != 4 or not all(map(math.isfinite, numbers)):
         raise Unreadable(expected=f"four finite numbers in the form {', '.join(FORMS)}", found="others")
     sides = [width, height, width, height] if relative else [1, 1, 1, 1]
-    a, b, c, d = (float(number) * side for number, side in zip(numbers, sides, strict=True))
-    edges = {
+    edges = bare_edges([float(number) * side for number, side in zip(numbers, sides, strict=True)], form=form)
+    if not edges[0] < edges[2] or not edges[1] < edges[3]:
+        raise Unreadable(expected="a box with an area", found="one without, or corners the wrong way round")
+    return edges
+
+
+def bare_edges(numbers: Sequence[float], *, form: str) -> Edges:
+    """Turn four numbers into edges of pixels whatever they are, for a caller who looks at them later.
+
+    Args:
+        numbers: As the file has them; NaN stays NaN.
+        form: One of ``FORMS``.
+
+    Returns:
+        x_min, y_min, x_max, y_max.
+
+    Example:
+        >>> bare_edges([3, 3, -1, 2], form="corner")
+        (3, 3, 2, 5)
+    """
+    a, b, c, d = numbers
+    return {
         "edges": (a, b, c, d),
         "corner": (a, b, a + c, b + d),
         "centre": (a - c / 2, b - d / 2, a + c / 2, b + d / 2),
         "voc": (a - 1, b - 1, c, d),
     }[form]
-    if not edges[0] < edges[2] or not edges[1] < edges[3]:
-        raise Unreadable(expected="a box with an area", found="one without, or corners the wrong way round")
-    return edges
 
 
 def box_of(mask: NDArray[np.bool_]) -> Edges:

@@ -7,7 +7,8 @@ from typing import Final
 
 import pandas as pd
 
-from medsetu.reader.drawn import BOX, CIRCLE, MASK, RUNS, SHARE
+from medsetu.reader.annotation import bare_edges
+from medsetu.reader.drawn import BOX, CIRCLE, MASK, POLYGON, RUNS, SHARE
 from medsetu.reader.frame import Edges
 
 DRAWN_COLUMNS: Final = {
@@ -41,15 +42,15 @@ def no_drawings() -> pd.DataFrame:
 
 
 def drawn_box(
-    path: str, finding: str, numbers: Sequence[object], *, corner: bool = False, reader: str = "", size: tuple[float, float] = _SILENT
+    path: str, finding: str, numbers: Sequence[object], *, form: str = "edges", reader: str = "", size: tuple[float, float] = _SILENT
 ) -> Row:
     """Write down a box as the release has it, right or wrong; whether it lies on its image is looked at when the image is known.
 
     Args:
         path: Image below the root.
         finding: What is in it.
-        numbers: x_min, y_min, x_max, y_max; cells that are no numbers become NaN.
-        corner: Whether the last two are width and height instead.
+        numbers: Four; cells that are no numbers become NaN.
+        form: How they are a box, one of ``reader.annotation.FORMS``.
         reader: Who drew it.
         size: Height and width of the image that was drawn on, where the release says.
 
@@ -57,11 +58,10 @@ def drawn_box(
         A row for ``complete_drawings``.
 
     Example:
-        >>> drawn_box("a.png", "mass", ["1", "2", "3", "4"], corner=True)["x_max"]
+        >>> drawn_box("a.png", "mass", ["1", "2", "3", "4"], form="corner")["x_max"]
         4.0
     """
-    a, b, c, d = (_number(number) for number in numbers)
-    return _row(path, finding, BOX, box=(a, b, a + c, b + d) if corner else (a, b, c, d), reader=reader, size=size)
+    return _row(path, finding, BOX, box=bare_edges([_number(number) for number in numbers], form=form), reader=reader, size=size)
 
 
 def drawn_share(path: str, finding: str, box: Edges) -> Row:
@@ -82,6 +82,14 @@ def drawn_mask(path: str, finding: str, file: str) -> Row:
 def drawn_runs(path: str, finding: str, runs: str) -> Row:
     """Write down run lengths as SIIM has them."""
     return _row(path, finding, RUNS, content=runs)
+
+
+def drawn_polygon(path: str, finding: str, points: Sequence[tuple[float, float]]) -> Row:
+    """Write down a closed line through points (x, y) in edges of pixels; of one or two points the pixels that hold them."""
+    if len(points) > 2:
+        return _row(path, finding, POLYGON, content=" ".join(f"{value:g}" for point in points for value in point))
+    x, y = ([math.floor(point[place]) for point in points] for place in (0, 1))
+    return _row(path, finding, BOX, box=(min(x), min(y), max(x) + 1, max(y) + 1))
 
 
 def drawn_twice(row: Row, finding: str) -> Row:

@@ -8,12 +8,14 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 
 from medsetu.core.errors import DataError
-from medsetu.core.label import dense_breast, suspicious
+from medsetu.core.label import dense_breast, finding_name, suspicious
 from medsetu.core.sample import age_in_years, pseudonym
+from medsetu.reader.contour import read_contours
 from medsetu.reader.sheet import keyed, read_sheet
 from medsetu.release.base import ReleaseIndex, finish_index, image_files, join_rows, require_file, require_folder
+from medsetu.release.drawing import Row, drawn_polygon
 
-LABEL_FILE, FILMS = "INbreast.csv", "AllDICOMs"
+LABEL_FILE, FILMS, CONTOURS = "INbreast.csv", "AllDICOMs", "AllXML"
 _COLUMNS = ("Laterality", "View", "Acquisition date", "File Name", "ACR", "Bi-Rads")
 _VIEWS = {"CC": "CC", "MLO": "MLO", "ML": "MLO"}  # the release writes ML in names of files and means MLO
 
@@ -22,7 +24,8 @@ _VIEWS = {"CC": "CC", "MLO": "MLO", "ML": "MLO"}  # the release writes ML in nam
 class Inbreast:
     """INbreast as downloaded: ``INbreast.csv`` and ``AllDICOMs/<file>_<patient>_MG_<side>_<view>_ANON.dcm``.
 
-    Its workbook (``INbreast.xls``) and contours (``AllXML``) are not read.
+    Contours lie in ``AllXML/<file>.xml`` (property lists, as OsiriX writes them) and may be absent; the workbook (``INbreast.xls``) is not
+    read.
 
     Attributes:
         root: Folder of the release, ``INbreast Release 1.0``.
@@ -66,6 +69,7 @@ class Inbreast:
             root=self.root,
             findings=self.findings,
             excluded=excluded + alone,
+            drawn=self._contours(files),
             notes=["BI-RADS is an assessment, not pathology; category 3 is unknown"],
         )
 
@@ -78,6 +82,14 @@ class Inbreast:
             else:
                 strangers.append((path, "file name is none of the release"))
         return found, strangers
+
+    def _contours(self, files: Mapping[str, str]) -> list[Row]:
+        """Contours under their own names (mass, calcification, ...), for the labels are of the breast."""
+        return [
+            drawn_polygon(files.get(PurePosixPath(file).stem, ""), finding_name(name), points)
+            for file in image_files(self.root, below=CONTOURS, suffixes=(".xml",))
+            for name, points in read_contours((self.root / file).read_bytes(), sample_id=f"{self.name}/{file}")
+        ]
 
     def _facts(self, row: Mapping[str, str], path: str) -> dict[str, object]:
         _, patient, _, side, view, _ = PurePosixPath(path).stem.split("_")

@@ -122,7 +122,7 @@ class NihChestXray14:
                 what="The list of boxes names no film, or no finding of the release", where=str(path), remedy="Use it as published"
             )
         return [
-            drawn_box(files.get(row[0], ""), name, row[2:_BOX_CELLS], corner=True, size=(SIDE, SIDE))
+            drawn_box(files.get(row[0], ""), name, row[2:_BOX_CELLS], form="corner", size=(SIDE, SIDE))
             for row, name in zip(rows, names, strict=True)
         ]
 

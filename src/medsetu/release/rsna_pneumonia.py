@@ -103,7 +103,7 @@ class RsnaPneumonia:
                     where=str(path),
                     remedy="Use both lists as published",
                 )
-            boxes += [drawn_box(row["patientId"], "lung_opacity", [row[name] for name in _BOX], corner=True)] if boxed else []
+            boxes += [drawn_box(row["patientId"], "lung_opacity", [row[name] for name in _BOX], form="corner")] if boxed else []
         return found, boxes
 
     def _patients(self) -> dict[str, str]:

@@ -14,8 +14,10 @@ from medsetu.core.label import check_findings, finding_name
 from medsetu.core.vote import MAJORITY, POLICIES, fuse_votes
 from medsetu.reader.sheet import MissingColumnError, read_columns
 from medsetu.release.base import IMAGE_SUFFIXES, ReleaseIndex, ending, finish_index, image_files, require_file, require_folder
+from medsetu.release.drawing import Row
 from medsetu.release.table_boxes import UNLISTED, box_rows, box_rule, fold_objects, is_box_folder
 from medsetu.release.table_cell import BLANK, FACT_READERS, POLICY, label_of, require_known, rule_of, text_of, word_of
+from medsetu.release.table_drawing import check_boxes, listed_boxes, object_boxes, stored_masks
 from medsetu.release.table_path import advice, image_paths, is_used, lookup
 
 FACTS = ("image", "patient", "study", "site", "country", "modality", "view", "laterality", "sex", "age", "device", "split", "reader")
@@ -49,6 +51,9 @@ class Table:
         prefix: Beginning of each image name to leave out, such as ``D:/study/films``; root itself need not be named.
         separator: Field separator; the one with which the columns are found when empty.
         policy: How votes become a label: ``majority``, ``any-positive`` or ``unanimous``; ``manifest.consensus`` may say otherwise.
+        boxes: What readers drew, a table with a row per box: ``{file, image, box: [four columns], finding, reader, form, names, suffix}``,
+            see ``table_drawing.listed_boxes``. The boxes of Pascal VOC labels are taken without it.
+        masks: Finding, or structure, to the folder below root that holds its masks, each named as its image; not 0 is drawn.
         name: Name of the release in tables.
     """
 
@@ -64,6 +69,8 @@ class Table:
     prefix: str = ""
     separator: str = ""
     policy: str = MAJORITY
+    boxes: Mapping[str, Any] = field(default_factory=dict)
+    masks: Mapping[str, str] = field(default_factory=dict)
     name: str = "table"
 
     def __post_init__(self) -> None:
@@ -82,6 +89,7 @@ class Table:
         require_known(self.label_policy, ("blank", "uncertain", UNLISTED), where=f"{where}, key label_policy")
         require_known(self.label_policy.values(), tuple(POLICY), where=f"{where}, key label_policy")
         require_known([self.policy], POLICIES, where=f"{where}, key policy")
+        check_boxes(self.boxes, where=where)
         require_known(self.finding_columns, [finding_name(name) for name in self.finding_columns], where=f"{where}, key finding_columns")
         check_findings(self.findings, self.findings, where=f"{where}, key finding_columns")
 
@@ -107,7 +115,9 @@ class Table:
         files = set(image_files(self.root, suffixes=None))
         there = paths.map(lookup(files)).astype(bool)
         used = set(paths[there])
-        orphans = sorted(path for path in files if ending(path) in IMAGE_SUFFIXES and not is_used(path, used))
+        masked = tuple(f"{folder}/" for folder in self.masks.values())
+        spare = (path for path in files if ending(path) in IMAGE_SUFFIXES and not path.startswith(masked))
+        orphans = sorted(path for path in spare if not is_used(path, used))
         hint = advice(paths[~there], orphans)
         if not there.any():
             raise DataError(
@@ -129,8 +139,21 @@ class Table:
         elif self._boxes is not None:
             rows = fold_objects(rows, findings=self.findings)
         return finish_index(
-            rows, release=self.name, root=self.root, findings=self.findings, excluded=excluded, notes=notes, readings=readings
+            rows,
+            release=self.name,
+            root=self.root,
+            findings=self.findings,
+            excluded=excluded,
+            notes=notes,
+            readings=readings,
+            drawn=self._drawn(used),
         )
+
+    def _drawn(self, images: set[str]) -> list[Row]:
+        """Boxes of the labels, of a table of their own, and masks."""
+        drawn = object_boxes(self._boxes, self._rules(), images=images, release=self.name) if self._boxes is not None else []
+        drawn += listed_boxes(self.boxes, root=self.root, prefix=self.prefix, release=self.name) if self.boxes else []
+        return drawn + (stored_masks(self.masks, root=self.root, images=images, release=self.name) if self.masks else [])
 
     @property
     def _boxes(self) -> Path | None:

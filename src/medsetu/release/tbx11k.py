@@ -129,7 +129,7 @@ class Tbx11k:
         own = {ACTIVE: ["active_tuberculosis"], LATENT: ["latent_tuberculosis"]}.get(box.kind, [])
         counts = {ACTIVE: "positive", LATENT: self.latent}.get(box.kind, self.untyped)
         findings = [*own, *(["tuberculosis"] if counts == "positive" else [])]
-        return [drawn_box(f"imgs/{box.film}", finding, box.numbers, corner=True, size=box.size) for finding in findings]
+        return [drawn_box(f"imgs/{box.film}", finding, box.numbers, form="corner", size=box.size) for finding in findings]
 
     def _borrow(self, path: str, rows: list[dict[str, object]], excluded: list[tuple[str, str]]) -> None:
         """Take in a film of another release where the recipe asks for it; its name says what it shows."""
