@@ -57,6 +57,7 @@ class Site(ThreadingHTTPServer):
         files: Path -> behaviour; may be changed at any time.
         sent: Path -> bytes sent in bodies.
         asked: Path -> Range headers, empty where there was none.
+        conditions: Path -> If-Range headers that came with them.
         most: Largest number of answers under way at once.
     """
 
@@ -68,6 +69,7 @@ class Site(ThreadingHTTPServer):
         self.files: dict[str, Behaviour] = {}
         self.sent: dict[str, int] = defaultdict(int)
         self.asked: dict[str, list[str]] = defaultdict(list)
+        self.conditions: dict[str, list[str]] = defaultdict(list)
         self.most = self.busy = 0
         self.lock = threading.Lock()
 
@@ -106,6 +108,7 @@ class _Handler(BaseHTTPRequestHandler):
         site, how = self.server, self.server.files.get(path)
         with site.lock:
             site.asked[path].append(self.headers.get("Range", ""))
+            site.conditions[path].append(self.headers.get("If-Range", ""))
             site.busy += 1
             site.most = max(site.most, site.busy)
         try:

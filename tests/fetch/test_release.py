@@ -162,6 +162,21 @@ def test_a_kill_between_any_two_steps_is_taken_up(files, tmp_path, plan, monkeyp
     assert not list((tmp_path / WORK).glob("*.unpack*"))
 
 
+def test_what_came_before_is_said_and_counts_as_room(files, tmp_path, plan, site, monkeypatch, caplog):
+    caplog.set_level("INFO")
+    offers = module.ask(files[:1], patience=plan.patience)
+    part = module.begin(files[0], offers[0], tmp_path / WORK).part
+    part.write(0, site.files["/one.zip"].content[:1_000_000])
+    part.close()
+    needed = []
+    monkeypatch.setattr(module, "require_room", lambda folder, need, what: needed.append(need))
+    _fetch(files, tmp_path, plan)
+    assert "1,000,000 bytes came before and are kept" in caplog.text
+    packed = [len(site.files[f"/{name}"].content) for name in ("one.zip", "two.tar.gz")]
+    assert needed == [len(TABLE) + sum(packed) - 1_000_000 + int(1.2 * sum(packed))]
+    assert _content(tmp_path) == WHOLE
+
+
 def test_no_room_is_refused_before_the_first_byte(files, tmp_path, plan, site, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(1, 1, 1_000_000))
     with pytest.raises(ResourceError, match="release 'demo' needs about"):

@@ -3,7 +3,6 @@
 
 import contextlib
 import http.client
-import ipaddress
 import re
 import ssl
 import urllib.error
@@ -11,17 +10,16 @@ import urllib.request
 from collections.abc import Generator, Iterator
 from dataclasses import asdict, dataclass
 from email.message import Message
-from typing import IO
 from urllib.parse import urlsplit
 
 from medsetu import __version__
 from medsetu.core.errors import AccessError, DataError, ResourceError
+from medsetu.fetch.opener import BY_HAND, make_opener, place
 
 BLOCK = 1 << 20  # bytes asked of the socket at once
 _AGAIN = (408, 425, 429, 500, 502, 503, 504)  # what may be better in a while
 _NOT_ALLOWED = (401, 403)
 _REDIRECTS = range(300, 400)
-_BY_HAND = "Look at the homepage on the card, and fetch the file by hand if you trust the address"
 _LONGEST_WAIT = 60.0  # seconds that a server may ask for
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 _NOTHING_LEFT = re.compile(r"bytes \*/(\d+)")
@@ -72,17 +70,6 @@ class Offer:
     def identity(self) -> dict[str, object]:
         """What is kept beside a part of the file to know whether the rest belongs to it."""
         return {key: value for key, value in asdict(self).items() if key in ("total", "etag", "modified")}
-
-
-def place(url: str) -> str:
-    """Write an address without user, password, query and fragment.
-
-    Example:
-        >>> place("https://user:secret@example.org/a/b.zip?token=secret")
-        'example.org/a/b.zip'
-    """
-    parts = urlsplit(url)
-    return f"{parts.hostname or ''}{parts.path}"
 
 
 def offered(url: str, *, timeout: float) -> Offer:
@@ -154,7 +141,7 @@ def _same(response: http.client.HTTPResponse, url: str, *, start: int, stop: int
     """Refuse an answer that is not what was asked for."""
     partial = response.status == http.client.PARTIAL_CONTENT
     now = _offer(response, total=_range(response, url)[2] if partial else _length(response), ranges=partial)
-    changed = (offer.etag and now.etag and now.etag != offer.etag) or (offer.total is not None and now.total not in (None, offer.total))
+    changed = _differ(offer, now)
     if offer.ranges and (changed or not partial or response.status == http.client.REQUESTED_RANGE_NOT_SATISFIABLE):
         raise ChangedError(
             what="The server answered with another file than the one that was begun",
@@ -167,13 +154,28 @@ def _same(response: http.client.HTTPResponse, url: str, *, start: int, stop: int
         raise Fault(said="the server sent other bytes than those asked for")
 
 
+def _differ(before: Offer, now: Offer) -> bool:
+    """Say whether two offers are of different files, by what both of them tell.
+
+    Example:
+        >>> one = Offer(9, True, "", "Thu, 01 Jan 2026 00:00:00 GMT", "")
+        >>> _differ(one, Offer(9, True, '"tag"', "Thu, 01 Jan 2026 00:00:00 GMT", "")), _differ(one, Offer(8, True, "", "", ""))
+        (False, True)
+    """
+    if None not in (before.total, now.total) and before.total != now.total:
+        return True
+    if before.etag and now.etag:
+        return before.etag != now.etag
+    return bool(before.modified and now.modified) and before.modified != now.modified
+
+
 @contextlib.contextmanager
 def _answer(url: str, headers: dict[str, str], *, timeout: float) -> Iterator[http.client.HTTPResponse]:
-    request = urllib.request.Request(  # noqa: S310 - only http and https are opened, see _OPENER
+    request = urllib.request.Request(  # noqa: S310 - only http and https are opened, see make_opener
         url, headers={"User-Agent": f"medsetu/{__version__}", "Accept-Encoding": "identity", **headers}
     )
     try:
-        with _opener().open(request, timeout=timeout) as response:
+        with make_opener().open(request, timeout=timeout) as response:
             if response.headers.get_content_type() == _PAGE and not urlsplit(url).path.lower().endswith((".htm", ".html")):
                 raise DataError(
                     what="The server answered with a web page, not with the file",
@@ -207,7 +209,7 @@ def _refused(code: int, headers: Message, url: str) -> Exception:
         )
     if code in _REDIRECTS:
         return DataError(
-            what=f"The server leads to another protocol, or in a ring, which is not followed ({code})", where=place(url), remedy=_BY_HAND
+            what=f"The server leads to another protocol, or in a ring, which is not followed ({code})", where=place(url), remedy=BY_HAND
         )
     return DataError(
         what=f"The server does not give the file ({code} {http.client.responses.get(code, '')})",
@@ -260,66 +262,3 @@ def _offer(response: http.client.HTTPResponse, *, total: int | None, ranges: boo
         modified=response.headers.get("Last-Modified", ""),
         host=urlsplit(response.url or "").hostname or "",
     )
-
-
-class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Follow redirects to http and https only, and from https never to http."""
-
-    max_redirections = 10
-
-    def redirect_request(
-        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: http.client.HTTPMessage, newurl: str
-    ) -> urllib.request.Request | None:
-        before, after = urlsplit(req.full_url), urlsplit(newurl)
-        why = (
-            f"another protocol ({after.scheme or 'none'})"
-            if after.scheme not in ("http", "https")
-            else "a connection without encryption"
-            if (before.scheme, after.scheme) == ("https", "http")
-            else "an address with a password in it"
-            if "@" in after.netloc
-            else ""
-        )
-        if why:
-            fp.close()
-            raise DataError(
-                what=f"The server leads to {why}, which is not followed",
-                where=place(req.full_url),
-                remedy=_BY_HAND,
-            )
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
-
-
-class _Proxies(urllib.request.ProxyHandler):
-    """The proxies of the environment; this machine itself is asked without one."""
-
-    def proxy_open(self, req: urllib.request.Request, proxy: str, type: str) -> http.client.HTTPResponse | None:
-        return None if _is_here(urlsplit(req.full_url).hostname or "") else super().proxy_open(req, proxy, type)
-
-
-def _is_here(host: str) -> bool:
-    """Say whether a host is this machine.
-
-    Example:
-        >>> _is_here("127.0.0.1"), _is_here("localhost"), _is_here("example.org")
-        (True, True, False)
-    """
-    with contextlib.suppress(ValueError):
-        return ipaddress.ip_address(host).is_loopback
-    return host == "localhost"
-
-
-def _opener() -> urllib.request.OpenerDirector:
-    """Make an opener that knows http and https and nothing else: urllib's own would open files, too."""
-    opener = urllib.request.OpenerDirector()
-    for handler in (
-        _Proxies(),
-        _Redirects(),
-        urllib.request.UnknownHandler(),
-        urllib.request.HTTPHandler(),
-        urllib.request.HTTPSHandler(),
-        urllib.request.HTTPDefaultErrorHandler(),
-        urllib.request.HTTPErrorProcessor(),
-    ):
-        opener.add_handler(handler)
-    return opener

@@ -79,6 +79,8 @@ def fetch_files(files: Sequence[RemoteFile], record: Record, *, plan: Plan, prog
         offers = ask(away, patience=plan.patience)
         arrivals = [begin(file, offer, record.work) for file, offer in zip(away, offers, strict=True)]
         missing = [_missing(arrival) for arrival in arrivals]
+        if before := sum(arrival.part.arrived for arrival in arrivals):
+            _LOG.info("%s bytes came before and are kept", f"{before:,}")
         require_room(record.folder, _need(arrivals, missing, plan), what=f"release '{record.release}'")
         with progress(sum(missing), "Fetching") as advance:
             for arrival in transfer(arrivals, connections=plan.connections, patience=plan.patience, advance=advance):

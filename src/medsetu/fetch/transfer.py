@@ -14,7 +14,8 @@ from typing import TypeVar
 
 from medsetu.catalog.file import RemoteFile
 from medsetu.core.errors import DataError, ResourceError
-from medsetu.fetch.link import Fault, Offer, offered, place, stream
+from medsetu.fetch.link import Fault, Offer, offered, stream
+from medsetu.fetch.opener import place
 from medsetu.fetch.part import Part
 
 SMALLEST, LARGEST = 1 << 20, 1 << 26  # bytes of a segment: one request each, so neither many small ones nor a long tail
