@@ -7,6 +7,7 @@ A path is ``film.png``, ``scan.nii.gz``, the folder of a DICOM series, or a file
 
 import hashlib
 import os
+import stat
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -190,10 +191,13 @@ def sample_state(path: Path) -> list[str | int]:
     Raises:
         OSError: When it is not there.
     """
-    file, _ = split_member(path)
     found: list[str | int] = [str(path.absolute())]
-    entries = sorted(os.scandir(file), key=lambda entry: entry.name) if file.is_dir() else []
-    for status in [entry.stat() for entry in entries] if entries else [file.stat()]:
+    try:
+        whole = path.stat()  # asked once: on a disk across the network that is what a million files cost
+    except OSError:
+        whole = split_member(path)[0].stat()
+    entries = sorted(os.scandir(path), key=lambda entry: entry.name) if stat.S_ISDIR(whole.st_mode) else []
+    for status in [entry.stat() for entry in entries] or [whole]:
         found += [status.st_size, status.st_mtime_ns]
     return found
 
