@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 import json
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +12,7 @@ from pydicom import dcmread
 from fakes.identified import SECRETS, dicom_bytes, identified_folder, image_header
 from medsetu import cli
 from medsetu.core.run import sha256_file
+from medsetu.experiment import deidentify as deidentify_module
 
 DATA = Path(os.environ.get("MEDSETU_DATA", Path(__file__).parents[3] / "shared" / "data"))
 REAL = (DATA / "dicom").resolve()
@@ -100,3 +104,61 @@ def test_real_dicom_is_cleaned(say, tmp_path):
     assert (code, err) == (0, ""), out
     assert hashes(REAL) == before
     assert len(hashes(tmp_path / "out")) >= 4
+
+
+KILLED = """
+import os, sys
+from medsetu import cli
+from medsetu.privacy import deidentify
+
+write = deidentify.atomic_write
+count = 0
+
+def fatal(path, data):
+    global count
+    count += 1
+    if count == 12:
+        os.kill(os.getpid(), 9)
+    return write(path, data)
+
+deidentify.atomic_write = fatal
+cli.main(sys.argv[1:])
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
+def test_killed_and_started_again_it_ends_as_if_it_had_not_been(say, tmp_path, monkeypatch):
+    source = tmp_path / "in"
+    source.mkdir()
+    for number in range(20):
+        (source / f"{number:02d}.dcm").write_bytes(dicom_bytes(image_header()))
+    before = hashes(source)
+    words = ("deidentify", "in=in", "out=out", "key=a.key")
+    assert say(*words[:2], "out=whole", words[3], "report=other")[0] == 0
+    killed = subprocess.run([sys.executable, "-c", KILLED, *words, "workers=1"], check=False, cwd=tmp_path)
+    assert killed.returncode == -signal.SIGKILL
+    assert not (tmp_path / "out").exists()
+    assert len(hashes(tmp_path / "out.partial")) == 11
+    again = []
+    clean = deidentify_module.clean_batch
+    monkeypatch.setattr(deidentify_module, "clean_batch", lambda jobs: again.extend(jobs) or clean(jobs))
+    assert say(*words)[0] == 0
+    assert len(again) == 12  # one batch of eight was noted; three files written after it are written anew
+    assert hashes(source) == before
+    one, two = (
+        {path.relative_to(tmp_path / name): digest for path, digest in hashes(tmp_path / name).items()} for name in ("whole", "out")
+    )
+    assert one == two
+    assert len(one) == 20
+    assert not (tmp_path / "deidentify_audit" / "cleaned.jsonl").exists()
+    assert json.loads((tmp_path / "deidentify_audit" / "deidentify.json").read_text())["written"] == 20
+
+
+def test_an_output_begun_with_other_settings_is_refused(say, tmp_path):
+    identified_folder(tmp_path / "in")
+    (tmp_path / "out.partial").mkdir()
+    (tmp_path / "out.partial" / "a").write_text("of another start")
+    code, _, err = say("deidentify", "in=in", "out=out", "key=a.key")
+    assert code != 0
+    assert "not empty" in err
+    assert (tmp_path / "out.partial" / "a").read_text() == "of another start"

@@ -20,3 +20,8 @@ def test_a_private_element_has_a_creator_and_a_number(text):
 def test_an_unknown_option_is_refused():
     with pytest.raises(ConfigError):
         audit_plan(retain=["everything"])
+
+
+def test_settings_are_stated_in_one_order():
+    plan = audit_plan(safe_private=["B MAKER/01", "A MAKER/ff"], retain=["uids"])
+    assert plan.stated == [["uids"], True, [["A MAKER", 255], ["B MAKER", 1]], True]

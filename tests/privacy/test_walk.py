@@ -1,20 +1,49 @@
 # SPDX-License-Identifier: Apache-2.0
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from fakes.identified import SECRETS, identified_folder
 from medsetu.core.errors import DataError, ResourceError
+from medsetu.core.line import LineStore
 from medsetu.privacy import walk
-from medsetu.privacy.audit import reference
+from medsetu.privacy.audit import Audited, reference
 from medsetu.privacy.plan import AuditPlan, audit_plan
-from medsetu.privacy.walk import AuditStore, audit_folder, list_files, locate
+from medsetu.privacy.walk import audit_folder, list_files, locate
 
 PLAN = AuditPlan(pixels=False)
 
 
+KILLED = """
+import sys, time
+from pathlib import Path
+from medsetu.core.line import LineStore
+from medsetu.privacy import walk
+from medsetu.privacy.audit import Audited
+from medsetu.privacy.plan import AuditPlan
+
+work = walk.audit_batch
+
+def slow(jobs):
+    if any(job.path.name == "note20.txt" for job in jobs):
+        Path(sys.argv[3]).touch()
+        time.sleep(60)
+    return work(jobs)
+
+walk.audit_batch = slow
+plan = AuditPlan(pixels=False)
+begun = walk.audit_folder(Path(sys.argv[1]), plan=plan, workers=1, store=LineStore(Path(sys.argv[2]), Audited))
+sum(begun.run())
+"""
+
+
 def audited(folder, *, store=None, workers=1, plan=PLAN, skip=None):
-    begun = audit_folder(folder, plan=plan, workers=workers, store=AuditStore(store), skip=skip)
+    begun = audit_folder(folder, plan=plan, workers=workers, store=LineStore(store, Audited), skip=skip)
     done = sum(begun.run())
     assert done == begun.total
     return begun.result()
@@ -64,6 +93,30 @@ def test_a_second_audit_knows_the_first(tmp_path, monkeypatch):
     seen.clear()
     audited(folder, store=store, plan=audit_plan(retain=["uids"], pixels=False))
     assert len(seen) == 4  # other settings, other answers
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
+def test_a_killed_audit_goes_on(tmp_path, monkeypatch):
+    folder, store, there = tmp_path / "in", tmp_path / "seen.jsonl", tmp_path / "there"
+    folder.mkdir()
+    for number in range(32):
+        (folder / f"note{number:02d}.txt").write_text("Smt. Devi\n" * (number % 3 + 1))
+    command = [sys.executable, "-c", KILLED, folder, store, there]
+    process = subprocess.Popen([str(part) for part in command], env=dict(os.environ))
+    until = time.monotonic() + 60
+    while time.monotonic() < until and not there.exists():
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    seen = []
+    work = walk.audit_batch
+    monkeypatch.setattr(walk, "audit_batch", lambda jobs: seen.extend(jobs) or work(jobs))
+    again = audited(folder, store=store)
+    assert [job.path.name for job in seen] == [f"note{number:02d}.txt" for number in range(16, 32)]  # after two whole batches
+    assert again.known == 16
+    whole = audited(folder)
+    assert again.findings.equals(whole.findings)
+    assert again.files.equals(whole.files)
 
 
 def test_the_report_is_not_audited(tmp_path):

@@ -3,7 +3,6 @@
 
 import contextlib
 import logging
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medsetu.core.errors import DataError, ResourceError
+from medsetu.core.lock import locked
 from medsetu.core.run import write_json
 from medsetu.data.pipeline import Pipeline
 from medsetu.data.prepare import Source, prepared
@@ -158,8 +158,7 @@ def _place(folder: Path, pipeline: Pipeline) -> Path:
 def _alone(place: Path) -> Iterator[None]:
     """Let one process at a time build in a folder; the lock dies with its process."""
     try:
-        place.mkdir(parents=True, exist_ok=True)
-        stream = (place / ".lock").open("a")
+        stream = locked(place / ".lock")
     except OSError as error:
         raise ResourceError(
             what=f"The cache folder cannot be written ({error.strerror})",
@@ -167,10 +166,6 @@ def _alone(place: Path) -> Iterator[None]:
             remedy="Correct the permissions, or give another data.cache",
         ) from error
     with stream:
-        if sys.platform != "win32":
-            import fcntl
-
-            fcntl.flock(stream, fcntl.LOCK_EX)
         yield
 
 

@@ -11,10 +11,12 @@ from rich.table import Table
 from rich.text import Text
 
 from medsetu.core.errors import DataError, PrivacyError
+from medsetu.core.line import LineStore
 from medsetu.experiment.journal import journal
 from medsetu.manifest.progress import progress
+from medsetu.privacy.audit import Audited
 from medsetu.privacy.plan import AuditPlan, audit_plan
-from medsetu.privacy.walk import AuditStore, FolderAudit, audit_folder, locate
+from medsetu.privacy.walk import FolderAudit, audit_folder, locate
 from medsetu.report.audit_page import AuditReport, verdict, write_audit
 
 STORE = "seen.jsonl"
@@ -74,7 +76,7 @@ def run_audit(folder: Path, *, plan: AuditPlan, workers: int, output: Path | Non
         DataError: The folder is missing or empty.
         ResourceError: Results cannot be kept.
     """
-    walk = audit_folder(folder, plan=plan, workers=workers, store=AuditStore(output / STORE if output else None), skip=output)
+    walk = audit_folder(folder, plan=plan, workers=workers, store=LineStore(output / STORE if output else None, Audited), skip=output)
     with progress(walk.total, label="Auditing") as advance:
         for done in walk.run():
             advance(done)

@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.text import Text
 
 from medsetu.core.errors import ConfigError, DataError, PrivacyError, ResourceError
+from medsetu.core.line import LineStore
+from medsetu.core.lock import locked
 from medsetu.core.run import write_json
 from medsetu.core.worker import cores, run_batches
 from medsetu.experiment.audit import run_audit, settings_of
@@ -21,6 +23,7 @@ from medsetu.privacy.column import check_columns
 from medsetu.privacy.deidentify import HOLD, REDACT, Cleaned, Cleaning, DeidentifyPlan, check_folders, clean_batch, lost
 from medsetu.privacy.plan import audit_plan
 from medsetu.privacy.pseudonym import load_key
+from medsetu.privacy.resume import STORE, finished, keyed
 from medsetu.privacy.walk import FolderAudit, list_files
 from medsetu.report.audit_page import AuditReport, verdict, write_audit
 
@@ -71,6 +74,8 @@ def main(config: Mapping[str, Any]) -> None:
 def deidentify(source: Path, out: Path, *, plan: DeidentifyPlan, workers: int, report: Path) -> Outcome:
     """De-identify a folder; the output gets its name only when the second audit finds nothing.
 
+    Killed and started again with the same settings, it goes on with the files that are not finished.
+
     Args:
         source: Folder that is read, and never changed.
         out: Folder that is written.
@@ -85,14 +90,30 @@ def deidentify(source: Path, out: Path, *, plan: DeidentifyPlan, workers: int, r
         DataError: There is no file, or nothing could be written.
         ResourceError: The output cannot be written.
     """
+    try:
+        alone = locked(report / "deidentify.lock")
+    except OSError as error:
+        raise ResourceError(
+            what=f"The report cannot be written ({error.strerror})", where="Key report", remedy="Correct the path or its permissions"
+        ) from error
+    with alone:  # a second start would take what this one is writing for what a killed one left
+        check_folders(source, out)
+        return _deidentify(source, out, plan=plan, workers=workers, report=report)
+
+
+def _deidentify(source: Path, out: Path, *, plan: DeidentifyPlan, workers: int, report: Path) -> Outcome:
     partial = out.with_name(out.name + ".partial")
-    check_folders(source, partial)
-    jobs = [Cleaning(source / path, path, partial, plan) for path in list_files(source)[0]]
-    files: list[Cleaned] = []
-    with progress(len(jobs), label="De-identifying") as advance:
-        for batch in run_batches(jobs, clean_batch, lost=lost, workers=workers or cores()):
-            files += batch
+    store = LineStore(report / STORE, Cleaned)
+    jobs = keyed([Cleaning(source / path, path, partial, plan) for path in list_files(source)[0]])
+    done = finished(jobs, partial, store)
+    check_folders(source, partial, going_on=bool(done))
+    rest = [job for job in jobs if job.ref not in done]
+    with progress(len(rest), label="De-identifying") as advance:
+        for batch in run_batches(rest, clean_batch, lost=lost, workers=workers or cores()):
+            store.add(batch)
+            done |= {record.ref: record for record in batch}
             advance(len(batch))
+    files = [done[job.ref] for job in jobs]
     write_json(report / "deidentify.json", _told(files, plan))
     if all(record.held for record in files):
         raise DataError(
@@ -109,6 +130,7 @@ def deidentify(source: Path, out: Path, *, plan: DeidentifyPlan, workers: int, r
             raise ResourceError(
                 what=f"The output cannot be given its name ({error.strerror})", where="Key out", remedy="Rename the .partial folder"
             ) from error
+        store.forget()
         return Outcome(files, audit, out)
     return Outcome(files, audit, partial)
 

@@ -6,7 +6,6 @@ looking again at the same scores, or at some of them, is no new opening. Entries
 """
 
 import contextlib
-import sys
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -15,6 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from medsetu.core.errors import DataError, ResourceError
+from medsetu.core.lock import locked
 from medsetu.core.run import sha256_bytes
 from medsetu.core.sample import GLOBAL, LOCAL
 from medsetu.core.signed import read_signed, write_signed
@@ -149,15 +149,10 @@ def score_keys(predictions: pd.DataFrame) -> dict[str, str]:
 def _alone(path: Path) -> Iterator[None]:
     """Let one process at a time add to a ledger; the lock dies with its process."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        stream = path.with_suffix(".lock").open("a")
+        stream = locked(path.with_suffix(".lock"))
     except OSError as error:
         raise ResourceError(
             what=f"The ledger of test openings cannot be written ({error.strerror})", where=str(path), remedy="Correct the permissions"
         ) from error
     with stream:
-        if sys.platform != "win32":
-            import fcntl
-
-            fcntl.flock(stream, fcntl.LOCK_EX)
         yield

@@ -11,7 +11,7 @@ from typing import Final
 from pydicom import dcmwrite
 
 from medsetu.core.errors import DataError, ResourceError
-from medsetu.core.run import atomic_write
+from medsetu.core.run import atomic_write, sha256_bytes
 from medsetu.privacy.audit import Job, audit_file, kind_of, reference
 from medsetu.privacy.burned_in import find_text
 from medsetu.privacy.column import clean_table
@@ -57,12 +57,19 @@ class Cleaning:
         relative: Its path below the folder that is read.
         out: Folder that is written.
         plan: What is asked.
+        key: Name of the result in the store.
     """
 
     path: Path
     relative: Path
     out: Path
     plan: DeidentifyPlan
+    key: str = ""
+
+    @property
+    def ref(self) -> str:
+        """Reference of the original."""
+        return reference(self.relative)
 
 
 @dataclass(frozen=True)
@@ -75,6 +82,9 @@ class Cleaned:
         held: Why it was held back; empty when it was written.
         painted: Lines of text painted over.
         renamed: Whether its path had to change.
+        key: Name of the result in the store.
+        target: Reference of what was written; empty when it was held back.
+        sha256: Of the bytes written.
     """
 
     ref: str
@@ -82,6 +92,9 @@ class Cleaned:
     held: str = ""
     painted: int = 0
     renamed: bool = False
+    key: str = ""
+    target: str = ""
+    sha256: str = ""
 
 
 def clean_file(job: Cleaning) -> Cleaned:
@@ -96,12 +109,12 @@ def clean_file(job: Cleaning) -> Cleaned:
     Raises:
         ResourceError: The output cannot be written.
     """
-    ref, kind = reference(job.relative), "other"
+    ref, kind = job.ref, "other"
     try:
         kind = kind_of(job.path)
         data, words, painted = _clean(job, kind)
     except DataError as error:
-        return Cleaned(ref, kind, held=error.what)
+        return Cleaned(ref, kind, held=error.what, key=job.key)
     except _FAULTS as error:
         return Cleaned(ref, kind, held=f"the file cannot be read ({type(error).__name__})")
     target = renamed(job.relative, words=words, pseudonyms=job.plan.pseudonyms)
@@ -109,7 +122,8 @@ def clean_file(job: Cleaning) -> Cleaned:
     if kind == "jpeg" and painted:
         target = target.with_name(target.name + ".png")
     atomic_write(job.out / target, data)
-    return Cleaned(ref, kind, painted=painted, renamed=moved)
+    written = {"target": reference(target), "sha256": sha256_bytes(data)}
+    return Cleaned(ref, kind, painted=painted, renamed=moved, key=job.key, **written)
 
 
 def clean_batch(jobs: list[Cleaning]) -> list[Cleaned]:
@@ -119,7 +133,7 @@ def clean_batch(jobs: list[Cleaning]) -> list[Cleaned]:
 
 def lost(job: Cleaning) -> Cleaned:
     """Hold back a file that killed its process."""
-    return Cleaned(reference(job.relative), "other", held="the decoder crashed on this file")
+    return Cleaned(job.ref, "other", held="the decoder crashed on this file")
 
 
 def renamed(relative: Path, *, words: frozenset[str], pseudonyms: Pseudonyms) -> Path:
@@ -216,12 +230,13 @@ def clean_dicom(data: bytes, *, plan: DeidentifyPlan, sample_id: str = "") -> tu
     return buffer.getvalue(), words, painted
 
 
-def check_folders(source: Path, out: Path) -> None:
+def check_folders(source: Path, out: Path, *, going_on: bool = False) -> None:
     """Refuse folders that lie in each other, and an output that is not empty.
 
     Args:
         source: Folder that is read.
         out: Folder that is written.
+        going_on: Let the output hold what an earlier start has finished.
 
     Raises:
         DataError: The folder that is read is missing.
@@ -232,5 +247,5 @@ def check_folders(source: Path, out: Path) -> None:
     here, there = source.resolve(), out.resolve()
     if here == there or here.is_relative_to(there) or there.is_relative_to(here):
         raise ResourceError(what="One folder lies in the other", where="Keys in and out", remedy="Write to a folder of its own")
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if not going_on and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ResourceError(what="The output is not empty", where="Key out", remedy="Give a new folder, or remove the old one")

@@ -25,6 +25,11 @@ class AuditPlan:
     safe_private: frozenset[tuple[str, int]] = frozenset()
     pixels: bool = True
 
+    @property
+    def stated(self) -> list[object]:
+        """The settings as plain values, the same in every process; a set is printed in another order in each."""
+        return [list(self.retain), self.trust_claims, sorted(map(list, self.safe_private)), self.pixels]
+
 
 def audit_plan(
     *, retain: Sequence[str] = (), trust_claims: bool = True, safe_private: Sequence[str] = (), pixels: bool = True

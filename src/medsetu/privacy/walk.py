@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Audit a folder in several processes; a killed audit goes on where it stopped."""
 
-import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from medsetu import __version__
-from medsetu.core.errors import DataError, ResourceError
+from medsetu.core.errors import DataError
+from medsetu.core.line import LineStore
 from medsetu.core.run import content_key
 from medsetu.core.worker import cores, run_batches
 from medsetu.privacy.audit import Audited, Job, audit_batch, crashed, reference
@@ -20,50 +20,6 @@ from medsetu.privacy.plan import AuditPlan
 from medsetu.privacy.rule import KINDS, describe
 
 SCHEMA = 1
-
-
-class AuditStore:
-    """Results per file in one growing file of JSON lines; the last line of a killed audit may be torn and is left out.
-
-    Args:
-        path: The file; None keeps nothing.
-    """
-
-    def __init__(self, path: Path | None) -> None:
-        self._path = path
-
-    def load(self) -> dict[str, Audited]:
-        """Read what was audited before, by key."""
-        if self._path is None or not self._path.is_file():
-            return {}
-        found = {}
-        for line in self._path.read_text(encoding="utf-8").splitlines():
-            try:
-                record = Audited(**json.loads(line))
-            except (ValueError, TypeError):
-                continue
-            found[record.key] = record
-        return found
-
-    def add(self, records: Iterable[Audited]) -> None:
-        """Keep results; files that could not be read are asked again next time.
-
-        Raises:
-            ResourceError: The file cannot be written.
-        """
-        lines = "".join(json.dumps(asdict(record)) + "\n" for record in records if not record.reason)
-        if self._path is None or not lines:
-            return
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            with self._path.open("a", encoding="utf-8") as stream:
-                stream.write(lines)
-        except OSError as error:
-            raise ResourceError(
-                what=f"Results of the audit could not be kept ({error.strerror})",
-                where="Key output",
-                remedy="Free disk space or correct the permissions, then start again: finished work is kept",
-            ) from error
 
 
 @dataclass(frozen=True)
@@ -141,7 +97,9 @@ def locate(folder: Path, ref: str) -> Path | None:
     return next((path for path in list_files(folder)[0] if reference(path) == ref), None)
 
 
-def audit_folder(folder: Path, *, plan: AuditPlan, workers: int = 0, store: AuditStore | None = None, skip: Path | None = None) -> "Walk":
+def audit_folder(
+    folder: Path, *, plan: AuditPlan, workers: int = 0, store: LineStore[Audited] | None = None, skip: Path | None = None
+) -> "Walk":
     """Begin the audit of a folder.
 
     Args:
@@ -159,9 +117,9 @@ def audit_folder(folder: Path, *, plan: AuditPlan, workers: int = 0, store: Audi
     """
     files, links = list_files(folder, skip=skip)
     top = folder.parent if folder.is_file() else folder
-    settings = [SCHEMA, __version__, repr(plan)]
+    settings = [SCHEMA, __version__, plan.stated]
     jobs = [Job(top / path, path, plan, _key(top / path, path, settings)) for path in files]
-    return Walk(jobs, links, workers=workers or cores(), store=store or AuditStore(None))
+    return Walk(jobs, links, workers=workers or cores(), store=store or LineStore(None, Audited))
 
 
 def _key(path: Path, relative: Path, settings: list[Any]) -> str:
@@ -182,7 +140,7 @@ class Walk:
         store: Where results are kept.
     """
 
-    def __init__(self, jobs: Sequence[Job], links: Sequence[Path], *, workers: int, store: AuditStore) -> None:
+    def __init__(self, jobs: Sequence[Job], links: Sequence[Path], *, workers: int, store: LineStore[Audited]) -> None:
         self._links, self._workers, self._store = links, workers, store
         known = store.load()
         self._done = {job.ref: known[job.key] for job in jobs if job.key in known}
@@ -198,7 +156,7 @@ class Walk:
             How many files were just done.
         """
         for batch in run_batches(self._open, audit_batch, lost=crashed, workers=self._workers):
-            self._store.add(batch)
+            self._store.add([record for record in batch if not record.reason])  # what could not be read is asked again next time
             self._done |= {record.ref: record for record in batch}
             yield len(batch)
 
