@@ -9,14 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from rich.console import Console
 
 from medsetu.core.arm import GLOBAL_ONLY, TRANSFER, base_arm
 from medsetu.core.errors import ConfigError, DataError, LeakageError
 from medsetu.core.run import RunFolder, content_key, read_yaml, write_json
 from medsetu.core.sample import EXTERNAL
 from medsetu.core.table import read_table, write_table
+from medsetu.experiment.attention import attend, attention_view
 from medsetu.experiment.cell import score_rows
 from medsetu.experiment.design import Cell, cell_of
+from medsetu.experiment.drawing import read_regions
 from medsetu.experiment.evidence import finished_runs
 from medsetu.experiment.journal import journal
 from medsetu.experiment.outcome import show, write_outcome
@@ -32,7 +35,7 @@ log = logging.getLogger(__name__)
 
 
 def main(config: Mapping[str, Any]) -> None:
-    """Evaluate finished runs.
+    """Evaluate finished runs; with ``attention`` also whether they look where readers drew.
 
     Without ``sides.external`` the frozen predictions are evaluated again (another plan, more replicates). With it, the networks of the runs
     score the new release, whose samples are all test.
@@ -56,10 +59,15 @@ def main(config: Mapping[str, Any]) -> None:
             prepared = _with_external(
                 recipe, load(manifest_folder(build_recipe({**recipe.raw, "name": str(known["name"]), "sides": known["sides"]})))
             )
-            runs = [_score_external(recipe, prepared, run, output=output) for run in runs]
+            scored = [_score_external(recipe, prepared, run, output=output) for run in runs]
         else:
-            prepared = load(manifest_folder(recipe))
-        show(write_outcome(recipe, prepared, runs, cards=cards, folder=output))
+            prepared, scored = load(manifest_folder(recipe)), runs
+        show(write_outcome(recipe, prepared, scored, cards=cards, folder=output))
+        if int(config["attention"]):
+            regions = read_regions(manifest_folder(recipe))
+            pairs = list(zip(runs, scored, strict=True))
+            table = attend(recipe, prepared, pairs, regions=regions, films=int(config["attention"]), folder=output)
+            Console().print(attention_view(table))
 
 
 def _recipe_of(runs: Sequence[RunFolder], config: Mapping[str, Any]) -> Recipe:
