@@ -128,6 +128,19 @@ def test_a_comment_inside_the_codestream_is_found():
     assert counts["jpeg/looks like name"] == 1
 
 
+@pytest.mark.parametrize(("at", "lie"), [(0, b"abcd"), (4, b"\x03\x00\x00\x00")], ids=["no item", "a short item"])
+def test_a_codestream_that_cannot_be_taken_apart_is_a_finding(at, lie):
+    header = image_header()
+    header.file_meta.TransferSyntaxUID = JPEGBaseline8Bit
+    header.PixelData = encapsulate([bytes.fromhex("ffd8fffe000d") + b"ZZ^SENTINEL" + bytes.fromhex("ffd9")])
+    header["PixelData"].VR = "OB"
+    header["PixelData"].is_undefined_length = True
+    data = dicom_bytes(header)
+    place = data.rindex(b"\xfe\xff\x00\xe0") + at
+    assert audit_dicom(data[:place] + lie + data[place + 4 :], plan=PLAN)[0] == {"pixels/not looked at": 1}
+    assert audit_dicom(data, plan=PLAN)[0]["jpeg/comment"] == 1
+
+
 @pytest.mark.parametrize(("text", "years"), [("045Y", 45), ("006M", 0.5), ("010D", 0.027), ("004W", 0.077)])
 def test_ages(text, years):
     assert age_years(text) == pytest.approx(years, abs=0.01)

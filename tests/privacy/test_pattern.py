@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -95,3 +97,26 @@ def test_words_of_a_patient_are_found_again():
     assert repeats("0042177", words)
     assert not repeats("presentinels 42177", words)
     assert not repeats("anything", frozenset())
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("a.b+c_d-e@hospital.in", 1),
+        (f"{'x' * 5000}@hospital.in", 1),  # the last letters before the sign are enough
+        (f"zz@{'ward.' * 40}in", 1),
+        ("zz@hospital, zz@, @hospital.in", 0),
+        ("one@a.in two@b.in", 2),
+    ],
+)
+def test_addresses_of_any_length_are_found(text, count):
+    assert looks_like(text)["e-mail"] == count
+
+
+@pytest.mark.parametrize(
+    "text", ["a" * 200_000, "a@" * 100_000, "a." * 100_000 + "@", "@" + "a." * 100_000, ("a" * 64 + "@") * 3000, "a@a-" * 50_000]
+)
+def test_text_that_is_almost_an_address_takes_time_in_proportion_to_its_length(text):
+    begun = time.process_time()
+    looks_like(f"{text} 1234")
+    assert time.process_time() - begun < 5  # an unbounded pattern takes minutes

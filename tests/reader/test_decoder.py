@@ -30,6 +30,17 @@ def test_a_codestream_of_another_size_never_reaches_its_decoder():
         check_stream(header, uid.MPEG2MPML)
 
 
+@pytest.mark.parametrize("syntax", [uid.JPEGLosslessSV1, uid.JPEGLSLossless])
+@pytest.mark.parametrize(("keyword", "value"), [("BitsAllocated", 32), ("BitsAllocated", 12), ("Columns", 65), ("SamplesPerPixel", 3)])
+def test_gdcm_is_never_given_what_would_end_its_process(monkeypatch, syntax, keyword, value):
+    header = open_header(to_bytes(dataset(FILM[0], bits=12), syntax))
+    check_stream(header, syntax)
+    setattr(header, keyword, value)
+    monkeypatch.setattr("medsetu.reader.decoder.get_decoder", lambda _: pytest.fail("the native decoder was asked"))
+    with pytest.raises(Unreadable, match="declared size"):
+        decode(header, Coding(12, signed=False))
+
+
 def test_values_beyond_their_bits_are_refused():
     header = open_header(to_bytes(dataset(FILM[0] + 4096, bits=12)))
     with pytest.raises(Unreadable, match="12 bits"):
