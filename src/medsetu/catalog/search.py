@@ -119,7 +119,7 @@ def _asked(key: str, value: str, known: tuple[str, ...]) -> str:
     word = value.strip().lower()
     synonyms: Mapping[str, str] = {"modality": MODALITIES, "format": _FORMATS}.get(key, {})
     word = synonyms.get(word, word).lower()
-    _refuse_unknown(key, word, known)
+    _refuse_unknown(key, word, (*known, *(said for said, meant in synonyms.items() if meant.lower() in known and said not in known)))
     return word
 
 

@@ -53,7 +53,7 @@ class MedsetuError(Exception):
 
     def __init__(self, *, what: str, where: str, remedy: str) -> None:
         self.what, self.where, self.remedy = (part.strip().rstrip(".") for part in (what, where, remedy))
-        super().__init__(f"{self.what}. {self.where}. {self.remedy}.")
+        super().__init__(" ".join(part if part.endswith("?") else f"{part}." for part in (self.what, self.where, self.remedy)))
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle by the finished sentences, so that worker processes can send errors home."""
