@@ -8,6 +8,7 @@ import numpy as np
 
 from fakes.cbis_ddsm import dicom
 from fakes.film import SENTINEL, film
+from fakes.xls import write_xls
 
 BIRADS = ("1", "4a", "2", "5", "3", "6", "4c", "0")
 
@@ -16,6 +17,7 @@ def write(root: Path, *, seed=0, per_class=6, brightness=0.0) -> Path:
     """Write the release: woman i has two films of category i of ``BIRADS``, in turn; the second is MLO, written ML in its name."""
     rng = np.random.default_rng(seed)
     root.mkdir(parents=True, exist_ok=True)
+    book: list[list[object]] = [["Laterality", "View", "File Name", "ACR", "Bi-Rads", "Mass ", "Micros", "Distortion", "Asymmetry"]]
     lines = ["Patient ID;Patient age;Laterality;View;Acquisition date;File Name;ACR;Bi-Rads"]
     for woman in range(2 * per_class):
         category, side = BIRADS[woman % len(BIRADS)], "LR"[woman % 2]
@@ -30,9 +32,12 @@ def write(root: Path, *, seed=0, per_class=6, brightness=0.0) -> Path:
                 regions = [{"Name": kind, "NumberOfPoints": len(points), "Point_px": points} for kind, points in rings]
                 content = {"Images": [{"ImageIndex": 0, "NumberOfROIs": 2, "ROIs": regions}]}
                 (root / "AllXML" / f"{file}.xml").write_bytes(plistlib.dumps(content))
+            ill = category[0] in "456"
+            book.append([side, view, file, None, category, "X" if ill else None, "X" if ill else None, None, None])
             density = "     " if woman == 1 else str(1 + woman % 4)
             lines.append(f"removed;removed;{side};{view};201001;{file};{density};{category}")
     (root / "AllDICOMs" / "thumbs.dcm").write_text(SENTINEL)
     lines += ["removed;removed;L;CC;200801;99999999;2;1", ";;;;;;;"]
+    write_xls(root / "INbreast.xls", {"Sheet1": book})
     (root / "INbreast.csv").write_text("\n".join(lines) + "\n")
     return root

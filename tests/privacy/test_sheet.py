@@ -7,6 +7,7 @@ import pytest
 from openpyxl.comments import Comment
 
 from fakes.identified import AADHAAR, MOBILE, SENTINEL
+from fakes.xls import write_xls
 from medsetu.core.errors import DataError
 from medsetu.privacy.sheet import audit_delimited, audit_json, audit_text, audit_workbook, column_rule
 from medsetu.reader import workbook
@@ -97,6 +98,14 @@ def test_a_workbook_is_read_with_its_hidden_parts(tmp_path):
     book.save(path)
     more = {"sheet/comment": 1, "sheet/author": 1, "sheet/hidden": 1, "sheet/looks like mobile": 1}
     assert audit_workbook(path) == WANTED | more
+
+
+def test_an_old_workbook_is_audited_like_a_new_one(tmp_path):
+    sheets = {"list": [HEAD, ROW], "hidden": [[AADHAAR]]}
+    found = audit_workbook(write_xls(tmp_path / "list.xls", sheets, author="A. Person", hidden=["hidden"], notes=1))
+    assert WANTED.items() <= found.items()
+    assert (found["sheet/author"], found["sheet/hidden"], found["sheet/comment"]) == (1, 1, 1)
+    assert found["sheet/looks like aadhaar"] == 1
 
 
 def test_a_workbook_that_would_unpack_too_far_is_refused(tmp_path, monkeypatch):

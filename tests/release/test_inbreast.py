@@ -21,6 +21,19 @@ def test_categories_are_assessments(tmp_path):
     assert by_woman(samples, "dense").fillna(-9).tolist() == [0.0, -9, 1.0, 1.0, 0.0, 0.0, 1.0, 1.0]
 
 
+def test_kinds_of_lesions_come_from_the_workbook(tmp_path):
+    """Its column of masses has a trailing blank, its numbers of files are numbers."""
+    root = write(tmp_path)
+    samples = Inbreast(root).index().samples
+    assert by_woman(samples, "mass").tolist() == [0.0, 1.0, 0.0, 1.0, 0.0, 1.0, 1.0, 0.0]
+    assert by_woman(samples, "calcification").tolist() == [0.0, 1.0, 0.0, 1.0, 0.0, 1.0, 1.0, 0.0]
+    assert (samples[["architectural_distortion", "asymmetry"]] == 0).all(axis=None)
+    (root / "INbreast.xls").unlink()
+    index = Inbreast(root).index()
+    assert index.samples["mass"].isna().all()
+    assert any("INbreast.xls is not here" in note for note in index.notes)
+
+
 def test_patients_and_views_come_from_file_names(tmp_path):
     samples = Inbreast(write(tmp_path)).index().samples
     assert samples["patient_id"].nunique() == 12

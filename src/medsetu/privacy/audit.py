@@ -39,6 +39,7 @@ _BY_SUFFIX: Final[dict[str, str]] = {
     ".tsv": "table",
     ".xlsx": "workbook",
     ".xlsm": "workbook",
+    ".xls": "workbook",
     ".json": "json",
     **dict.fromkeys((".txt", ".md", ".xml", ".html", ".htm", ".yaml", ".yml", ".log", ".rst", ".ini", ".bib"), "text"),
 }

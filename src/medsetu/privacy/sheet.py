@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from medsetu.privacy.pattern import looks_like
 from medsetu.reader.guard import Unreadable, guarded
+from medsetu.reader.legacy import read_legacy
 from medsetu.reader.workbook import book_rows, open_book
 
 LARGEST_JSON: Final = 1 << 28  # bytes
@@ -204,7 +205,7 @@ def _audit_rows(rows: Iterable[Sequence[Any]], *, source: str) -> Counter[str]:
 
 @guarded("workbook")
 def audit_workbook(path: Path, *, sample_id: str = "") -> Counter[str]:
-    """Audit every sheet of an XLSX workbook, hidden ones too, with the names of its authors.
+    """Audit every sheet of an XLSX or XLS workbook, hidden ones too, with the names of its authors.
 
     Args:
         path: The file.
@@ -217,6 +218,8 @@ def audit_workbook(path: Path, *, sample_id: str = "") -> Counter[str]:
         DataError: The workbook cannot be read, or would unpack to more than 1 GiB.
     """
     del sample_id  # used by the guard
+    if path.suffix.lower() == ".xls":
+        return _audit_legacy(path)
     with zipfile.ZipFile(path) as archive:
         comments = sum(bool(_COMMENTS.search(part.filename)) for part in archive.infolist())
     with open_book(path) as book:
@@ -225,6 +228,15 @@ def audit_workbook(path: Path, *, sample_id: str = "") -> Counter[str]:
         for sheet in book.worksheets:
             found["sheet/hidden"] += int(sheet.sheet_state != "visible")
             found += _audit_rows(book_rows(sheet), source="sheet")
+    return +found
+
+
+def _audit_legacy(path: Path) -> Counter[str]:
+    book = read_legacy(path)
+    found = Counter({"sheet/author": int(bool(book.author))})
+    for sheet in book.sheets:
+        found.update({"sheet/comment": sheet.comments, "sheet/hidden": int(sheet.hidden)})
+        found += _audit_rows(iter(sheet.rows), source="sheet")
     return +found
 
 

@@ -15,6 +15,7 @@ from typing import IO, Any, TypeVar, cast
 
 from medsetu.core.errors import DataError, MedsetuError, ResourceError, nearest
 from medsetu.reader.guard import FAULTS, Unreadable
+from medsetu.reader.legacy import read_legacy
 from medsetu.reader.workbook import book_rows, open_book
 
 MAX_BYTES = 1 << 31
@@ -67,7 +68,7 @@ def read_sheet(path: Path, *, columns: Sequence[str], optional: Sequence[str] = 
     columns without a name are left out. A sheet that is not UTF-8 is read as Latin-1, in which every byte is a letter.
 
     Args:
-        path: ``.xlsx`` (its first worksheet with the columns), or text, packed when it ends in ``.gz``.
+        path: ``.xlsx`` or ``.xls`` (its first worksheet with the columns), or text, packed when it ends in ``.gz``.
         columns: Names that must be there.
         optional: Names that may be there; their cells are empty where they are not.
         separator: Field separator of a text; when empty the comma, semicolon, tab or bar with which the names are found.
@@ -152,7 +153,7 @@ def read_cells(path: Path, *, separator: str = ",") -> list[list[str]]:
     """Read all cells of a sheet as text without blanks at the ends; blank rows are left out.
 
     Args:
-        path: ``.xlsx`` (its first sheet), or text, packed when it ends in ``.gz``.
+        path: ``.xlsx`` or ``.xls`` (its first sheet), or text, packed when it ends in ``.gz``.
         separator: Field separator of a text.
 
     Returns:
@@ -182,6 +183,10 @@ def _ways(path: Path, separator: str) -> Iterator[Callable[[], Iterator[list[str
             for sheet in book.worksheets:
                 yield lambda sheet=sheet: iter(_of_book(sheet))  # type: ignore[misc]
         return
+    if path.suffix.lower() == ".xls":
+        for old in read_legacy(path).sheets:
+            yield lambda old=old: iter(_even(old.rows))  # type: ignore[misc]
+        return
     coding = _coding(path)
     for mark in [separator] if separator else _SEPARATORS:
         yield lambda mark=mark: filter(any, _of_text(path, mark, coding))  # type: ignore[misc]
@@ -200,7 +205,12 @@ def _unreadable(path: Path, error: Exception) -> MedsetuError:
 
 
 def _of_book(sheet: Any) -> list[list[str]]:  # noqa: ANN401 - openpyxl is not typed
-    told = [["" if cell is None else str(cell) for cell in row] for row in book_rows(sheet) if any(cell is not None for cell in row)]
+    return _even([["" if cell is None else str(cell) for cell in row] for row in book_rows(sheet)])
+
+
+def _even(rows: Sequence[Sequence[str]]) -> list[list[str]]:
+    """Rows with any cell, all as long as the longest."""
+    told = [[*row] for row in rows if any(row)]
     width = max(map(len, told), default=0)
     if width * len(told) > MAX_CELLS:
         raise ValueError

@@ -22,7 +22,7 @@ from medsetu.release.table_path import advice, image_paths, is_used, lookup
 
 FACTS = ("image", "patient", "study", "site", "country", "modality", "view", "laterality", "sex", "age", "device", "split", "reader")
 
-TABLES = (".csv", ".tsv", ".tab", ".txt", ".xlsx", ".xlsm", ".parquet")
+TABLES = (".csv", ".tsv", ".tab", ".txt", ".xlsx", ".xlsm", ".xls", ".parquet")
 
 UNKEYED = "Patient numbers were hashed without a secret key and could be found again by trial: set MEDSETU_PSEUDONYM_KEY"
 
