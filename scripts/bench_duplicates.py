@@ -1,29 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Near duplicates: time among 100,000 hashes, recall on changed real films, and every pair among the real films, to be looked at.
+"""Alike pictures on real films: recall of changed copies with a lower bound, every pair found, and how alike distinct films are.
 
-python -m scripts.bench_duplicates [--data FOLDER] [--hashes N] [--films N] [--keep FILE.npz] [--sheets FOLDER]
+python -m scripts.bench_duplicates [--data FOLDER] [--films N] [--keep FILE.npz] [--sheets FOLDER]
 """
 
 import argparse
 import io
 import os
-import time
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
+from scipy.stats import beta
 
 from medsetu.manifest.leakage import CHANGES, EXACT, find_pairs
-from medsetu.manifest.neighbour import near_pairs
 from medsetu.manifest.plan import Similarity
 from medsetu.manifest.scan import Task, inspect
-from medsetu.manifest.similarity import hash_text, perceptual_hash, thumbnail
+from medsetu.manifest.similarity import fine_structure, hash_text, mirrored, perceptual_hash, thumbnail
 from medsetu.reader.sample import read_sample, shown
 
 FOLDERS = ("nih_chestxray14", "tb_chest_radiography_database", "nitrd_da", "tbx11k_sample", "mini_mias")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".pgm", ".tif", ".tiff")
-SAMPLE = 10_000  # hashes compared with each other, from which the quadratic loop is extrapolated
+DEEP = 65535
+CLOSEST = 6  # pairs of distinct films that are named
 
 
 def resized(pixels: np.ndarray, size: int = 224) -> np.ndarray:
@@ -38,13 +39,40 @@ def squeezed(pixels: np.ndarray, quality: int = 50) -> np.ndarray:
     return np.asarray(Image.open(stream), dtype=np.float32) / 255
 
 
+def windowed(pixels: np.ndarray) -> np.ndarray:
+    """Cut the darkest and the brightest hundredth off."""
+    low, high = np.percentile(pixels, [1, 99])
+    return ((pixels - low) / max(high - low, 1e-6)).clip(0, 1)
+
+
+def deep(pixels: np.ndarray, low: float = 0, high: float = 1) -> np.ndarray:
+    """Write as PNG of 16 bits, in a part of their range, and read with medsetu's own reader."""
+    path = Path(tempfile.gettempdir()) / f"deep{os.getpid()}.png"
+    Image.fromarray(np.round((low + (high - low) * pixels) * DEEP).astype(np.uint16)).save(path)
+    return shown(read_sample(path, sample_id="deep"), sample_id="deep").pixels
+
+
+def lettered(pixels: np.ndarray) -> np.ndarray:
+    """Mirror the film and write words on it the right way round, as a viewer does."""
+    page = Image.fromarray((pixels[:, ::-1] * 255).astype(np.uint8))
+    font = ImageFont.load_default(size=max(page.height // 18, 8))
+    ImageDraw.Draw(page).text((page.width // 20, page.height // 20), "R  ERECT  PA", fill=255, font=font)
+    return np.asarray(page, dtype=np.float32) / 255
+
+
 COPIES = {
     "resize to 224 x 224": resized,
     "JPEG, quality 50": squeezed,
-    "16 to 8 bits": lambda x: np.round(x * 255).astype(np.float32) / 255,
+    "JPEG, quality 20": lambda x: squeezed(x, 20),
+    "16 bits": deep,
+    "16 bits, a third of the range": lambda x: deep(x, 0.1, 0.43),
+    "8 bits": lambda x: np.round(x * 255) / 255,
+    "windowed, 1 % cut at both ends": windowed,
     "inversion": lambda x: 1 - x,
-    "mirror": lambda x: np.ascontiguousarray(x[:, ::-1]),
-    "resize, JPEG, inversion and mirror": lambda x: squeezed(np.ascontiguousarray(1 - resized(x)[:, ::-1])),
+    "mirror": lambda x: x[:, ::-1],
+    "mirror, words the right way round": lettered,
+    "resize, JPEG, inversion": lambda x: squeezed(1 - resized(x)),
+    "resize, JPEG, inversion, mirror": lambda x: squeezed(np.ascontiguousarray(1 - resized(x)[:, ::-1])),
 }
 
 
@@ -70,40 +98,58 @@ def measured(data: Path, keep: Path | None) -> pd.DataFrame:
     return table
 
 
-def speed(small: np.ndarray, count: int, distance: int) -> None:
-    """Time all four changes among hashes as alike as chest films are: each is a blend of two real ones with noise."""
-    rng = np.random.default_rng(0)
-    hashes = np.empty(count, dtype=np.uint64)
-    for place in range(count):
-        one, other = small[rng.integers(0, len(small), 2)].astype(np.float64)
-        share = rng.uniform(0.3, 0.7)
-        hashes[place] = perceptual_hash(share * one + (1 - share) * other + rng.normal(0, 0.05, (32, 32)))
-    begun = time.perf_counter()
-    found = sum(len(part[0]) for mask in CHANGES.values() for part in near_pairs(hashes, distance=distance, mask=mask))
-    took = time.perf_counter() - begun
-    part = hashes[:SAMPLE]
-    begun = time.perf_counter()
-    for mask in CHANGES.values():
-        turned = part ^ np.uint64(mask)
-        for row in range(len(part)):
-            np.flatnonzero(np.bitwise_count(turned[row] ^ part[row + 1 :]) <= distance)
-    loop = (time.perf_counter() - begun) * (count / SAMPLE) ** 2
-    told = f"{count} hashes, {distance} bits, 4 changes: {took:.1f} s for {found} pairs"
-    print(f"{told}; the loop over all pairs would take {loop:.0f} s ({loop / took:.1f} times)")
+def bound(found: int, films: int) -> float:
+    """One-sided 95 % lower bound of a share (Clopper and Pearson 1934)."""
+    return float(beta.ppf(0.05, found, films - found + 1)) if found else 0.0
 
 
-def recall(table: pd.DataFrame, data: Path, films: int, near: Similarity) -> None:
-    """Change real films and count how many find their original among all films."""
-    chosen = table.iloc[np.linspace(0, len(table) - 1, films).astype(int)]
-    pictures = [shown(read_sample(data / name, sample_id=name), sample_id=name).pixels for name in chosen["sample_id"]]
-    for name, change in COPIES.items():
-        small = [thumbnail(np.ascontiguousarray(change(pixels), dtype=np.float32)) for pixels in pictures]
-        copies = pd.DataFrame({"sample_id": "copy/" + chosen["sample_id"], "sha256": [f"copy {n}" for n in range(films)]})
-        copies = copies.assign(phash=[hash_text(perceptual_hash(one)) for one in small], thumbnail=small)
+def recall(table: pd.DataFrame, data: Path, films: int, near: Similarity, pairs: pd.DataFrame) -> pd.DataFrame:
+    """Change real films, count how many find their original among all films, and what else they find; returns what else."""
+    chosen = table.iloc[np.unique(np.linspace(0, len(table) - 1, films or len(table)).astype(int))]
+    small: dict[str, list[np.ndarray]] = {name: [] for name in COPIES}
+    for name in chosen["sample_id"]:
+        pixels = shown(read_sample(data / name, sample_id=name), sample_id=name).pixels
+        for change, apply in COPIES.items():
+            small[change].append(thumbnail(np.ascontiguousarray(apply(pixels), dtype=np.float32)))
+    known = set(zip(pairs["a"], pairs["b"], strict=True)) | set(zip(pairs["b"], pairs["a"], strict=True))
+    others = []
+    for change, copied in small.items():
+        copies = pd.DataFrame({"sample_id": "copy/" + chosen["sample_id"], "sha256": [f"copy {n}" for n in range(len(chosen))]})
+        copies = copies.assign(phash=[hash_text(perceptual_hash(one)) for one in copied], thumbnail=copied)
         both = pd.concat([table, copies], ignore_index=True)
-        pairs = find_pairs(both, np.stack(both["thumbnail"].to_list()), near=near)
-        hit = set(pairs.loc["copy/" + pairs["a"] == pairs["b"], "a"])
-        print(f"{name}: {len(hit & set(chosen['sample_id']))} of {films} found")
+        found = find_pairs(both, np.stack(both["thumbnail"].to_list()), near=near)
+        found = found[found["b"].str.startswith("copy/") & ~found["a"].str.startswith("copy/")].assign(b=found["b"].str[5:])
+        hit = found.loc[found["a"] == found["b"], "a"].nunique()
+        false = np.array([(one, two) not in known for one, two in zip(found["a"], found["b"], strict=True)], dtype=bool)
+        false = found[(found["a"] != found["b"]) & false].assign(change=change)
+        others.append(false)
+        alike = found.loc[found["a"] == found["b"], "correlation"].abs().min()
+        told = f"{hit} of {len(chosen)} ({hit / len(chosen):.4f}, at least {bound(hit, len(chosen)):.4f})"
+        print(f"{change}: {told}; least alike {alike:.3f}; pairs of two films {len(false)}")
+    return pd.concat(others, ignore_index=True)
+
+
+def distinct(table: pd.DataFrame, pairs: pd.DataFrame, near: Similarity) -> None:
+    """Say how alike distinct films are, over all pairs, upright and mirrored, by source."""
+    fine = fine_structure(np.stack(table["thumbnail"].to_list())).astype(np.float32)
+    hashes = np.array([int(text, 16) for text in table["phash"]], dtype=np.uint64)
+    source = table["sample_id"].str.split("/").str[0].to_numpy()
+    place = pd.Series(np.arange(len(table)), index=table["sample_id"])
+    apart = np.triu(np.ones((len(table), len(table)), dtype=bool), 1)
+    apart[np.minimum(place[pairs["a"]], place[pairs["b"]]), np.maximum(place[pairs["a"]], place[pairs["b"]])] = False
+    for kind, mask in CHANGES.items():
+        other = mirrored(fine.astype(np.float16)).astype(np.float32) if "mirrored" in kind else fine
+        alike = (other @ fine.T) * (-1 if "inverted" in kind else 1)
+        bits = np.bitwise_count((hashes ^ np.uint64(mask))[:, None] ^ hashes[None, :])
+        print(f"{kind}: {apart.sum()} pairs of distinct films; correlations by hash distance and source")
+        for name, within in (("any", apart), (f"{near.distance} bits", apart & (bits <= near.distance))):
+            values = np.sort(alike[within])[::-1].astype(float)
+            print(f"  {name}: {within.sum()} pairs, highest {values[:CLOSEST].round(3).tolist()}")
+            for own in sorted(set(source)):
+                inside = within & ((source == own)[:, None] & (source == own)[None, :])
+                left = np.sort(alike[within & ~inside])[::-1].astype(float)
+                values = np.sort(alike[inside])[::-1].astype(float)
+                print(f"    within {own}: {inside.sum()} pairs, {values[:3].round(3).tolist()}; others {left[:1].round(3).tolist()}")
 
 
 def sheets(pairs: pd.DataFrame, data: Path, folder: Path) -> None:
@@ -124,25 +170,20 @@ def main() -> None:
     """Run all three."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("MEDSETU_DATA", "../shared/data")))
-    parser.add_argument("--hashes", type=int, default=100_000)
-    parser.add_argument("--films", type=int, default=200)
+    parser.add_argument("--films", type=int, default=0, help="films that are changed; 0 takes all")
     parser.add_argument("--keep", type=Path, help="remembers what was read of the films")
-    parser.add_argument("--sheets", type=Path)
+    parser.add_argument("--sheets", type=Path, help="folder, outside the repository, for pictures of the pairs")
     options = parser.parse_args()
     near = Similarity()
     table = measured(options.data, options.keep)
-    small = np.stack(table["thumbnail"].to_list())
-    speed(small, options.hashes, near.distance)
-    pairs = find_pairs(table, small, near=near)
-    counts = pairs["kind"].value_counts().to_dict()
-    print(f"{len(table)} real films: {counts or 'no'} pairs; the least alike {pairs['correlation'].abs().min():.3f}")
-    hashes = np.array([int(text, 16) for text in table["phash"]], dtype=np.uint64)
-    close = {kind: sum(int((part[2] <= 4).sum()) for part in near_pairs(hashes, distance=4, mask=mask)) for kind, mask in CHANGES.items()}
-    print(f"pairs within 4 bits, by change, the true ones among them: {close}")
+    pairs = find_pairs(table, np.stack(table["thumbnail"].to_list()), near=near)
+    print(f"{len(table)} real films: {pairs['kind'].value_counts().to_dict() or 'no'} pairs")
     print(pairs[pairs["kind"] != EXACT].to_string())
+    distinct(table, pairs, near)
+    others = recall(table, options.data, options.films, near, pairs)
+    print(others.to_string())
     if options.sheets:
-        sheets(pairs[pairs["kind"] != EXACT], options.data, options.sheets)
-    recall(table, options.data, options.films, near)
+        sheets(pd.concat([pairs[pairs["kind"] != EXACT], others]).drop_duplicates(["a", "b"]), options.data, options.sheets)
 
 
 if __name__ == "__main__":

@@ -1,29 +1,71 @@
 # SPDX-License-Identifier: Apache-2.0
 """Near pairs among many 64-bit hashes without comparing all pairs: multi-index hashing (Norouzi, Punjani and Fleet, CVPR 2012, 3108).
 
-Two hashes within r bits agree within r // 4 bits on one of their four quarters. Each quarter has a table of 65,536 lists; a hash is
-compared with the lists of those values alone that are so near. Bits are dealt to the quarters by how evenly they are turned: films of one
-body part share many of them, and a quarter of shared bits would tell nothing apart.
+Equal hashes are compared once. Two hashes within r bits agree within r // m bits on one of m parts of their bits. Each part has a table of
+lists, one for each value; a hash is compared with the lists of those values alone that are so near. Bits are dealt to the parts by how
+evenly they are turned: films of one body part share many of them, and a part of shared bits would tell nothing apart. How many parts are
+cheapest is counted beforehand from the lengths of the lists; where all pairs are cheaper, all pairs are compared.
 """
 
 from collections.abc import Iterator, Sequence
-from itertools import combinations
+from dataclasses import dataclass
+from itertools import combinations, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 HASH_BITS = 64
-QUARTERS, WIDTH = 4, 16
-LISTS = 1 << WIDTH
+PARTS = (4, 5, 6, 7)  # numbers of parts that are weighed: lists of 16 to 9 bits
+FARTHEST = 4  # bits of a part; more changes than these are never cheaper than comparing all
 FEW = 1 << 22  # pairs up to which comparing all is quicker than looking them up
-FARTHEST = 15  # bits up to which the tables are quicker than comparing all
-STEP = 1 << 20  # near pairs handed on at a time: bounds the memory
-CHUNK = 1 << 18  # pairs compared at a time, few enough for the cache of the processor
+STEP = 1 << 20  # near pairs handed on at a time, and
+CHUNK = 1 << 18  # pairs compared at a time: few enough for the cache of the processor
 BLOCK = 2048
+LOOK, ALONE, TOGETHER, CALL = 4.0, 8.0, 1.3, 50_000.0  # ns for a list looked up, a pair by itself, a pair of two lists, two lists
+ALL = 1.0  # ns for a pair when all are compared
 
 Hashes = NDArray[np.uint64]
 Places = NDArray[np.intp]
+Sizes = NDArray[np.int64]
 Found = tuple[Places, Places, NDArray[np.uint8]]
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Some bits of every hash: where they begin, how many they are, and within how many of them pairs are looked up."""
+
+    shift: int
+    width: int
+    reach: int
+
+    def of(self, hashes: Hashes) -> Sizes:
+        return ((hashes >> np.uint64(self.shift)) & np.uint64((1 << self.width) - 1)).astype(np.int64)
+
+    def turns(self) -> Sizes:
+        """Changes in at most ``reach`` bits."""
+        return np.array(
+            [sum(1 << bit for bit in bits) for count in range(self.reach + 1) for bits in combinations(range(self.width), count)]
+        )
+
+    def around(self, sizes: Sizes) -> NDArray[np.float64]:
+        """Entries of all lists within ``reach`` bits of each value, shell by shell."""
+        shells = [sizes.astype(np.float64)]
+        for count in range(1, self.reach + 1):
+            flipped = [shells[-1].reshape(-1, 2, 1 << bit)[:, ::-1].reshape(-1) for bit in range(self.width)]
+            back = (self.width - count + 2) * shells[-2] if count > 1 else 0.0
+            shells.append((np.sum(flipped, axis=0) - back) / count)
+        total: NDArray[np.float64] = np.sum(shells, axis=0)
+        return total
+
+
+@dataclass(frozen=True)
+class _Members:
+    """Equal hashes: the distinct ones, and the positions of each."""
+
+    distinct: Hashes
+    order: Places
+    starts: Places
+    sizes: Places
 
 
 def near_pairs(left: Hashes, right: Hashes | None = None, *, distance: int, mask: int = 0) -> Iterator[Found]:
@@ -43,72 +85,170 @@ def near_pairs(left: Hashes, right: Hashes | None = None, *, distance: int, mask
         >>> [(int(i), int(j), int(bits)) for found in near_pairs(hashes, distance=2) for i, j, bits in zip(*found, strict=True)]
         [(0, 1, 2)]
     """
-    other = left if right is None else right
-    turned = left ^ np.uint64(mask)
-    if len(left) * len(other) <= FEW or distance > FARTHEST:
-        yield from _compared(turned, other, distance=distance, once=right is None)
+    one = _members(left)
+    two = one if right is None else _members(right)
+    found = _distinct_pairs(one.distinct ^ np.uint64(mask), two.distinct, distance=distance, once=right is None)
+    yield from _expanded(_gathered(found), one, two, once=right is None)
+    if right is None and mask.bit_count() <= distance:
+        yield from _equal(one, bits=mask.bit_count())
+
+
+def _members(hashes: Hashes) -> _Members:
+    distinct, place, sizes = np.unique(hashes, return_inverse=True, return_counts=True)
+    return _Members(distinct, np.argsort(place, kind="stable"), np.cumsum(sizes) - sizes, sizes)
+
+
+def _equal(one: _Members, *, bits: int) -> Iterator[Found]:
+    """Pairs of positions that have the same hash."""
+    several = np.flatnonzero(one.sizes > 1)
+    place = _spread(one.starts[several], one.sizes[several])
+    later = np.repeat(one.starts[several] + one.sizes[several], one.sizes[several]) - place - 1
+    for part in _pieces(later, STEP):
+        second = one.order[_spread(place[part] + 1, later[part])]
+        yield np.repeat(one.order[place[part]], later[part]), second, np.full(len(second), bits, dtype=np.uint8)
+
+
+def _expanded(found: Iterator[Found], one: _Members, two: _Members, *, once: bool) -> Iterator[Found]:
+    """Turn pairs of distinct hashes into pairs of positions, of which there may be many more."""
+    for first, second, bits in found:
+        for pairs in _pieces(one.sizes[first] * two.sizes[second], STEP):
+            many = one.sizes[first[pairs]]
+            own = one.order[_spread(one.starts[first[pairs]], many)]
+            others, differ = np.repeat(second[pairs], many), np.repeat(bits[pairs], many)
+            for part in _pieces(two.sizes[others], STEP):
+                many = two.sizes[others[part]]
+                low, high = np.repeat(own[part], many), two.order[_spread(two.starts[others[part]], many)]
+                if once:  # the smaller position first: turning the mask in either of two hashes leaves the same distance
+                    low, high = np.minimum(low, high), np.maximum(low, high)
+                yield low, high, np.repeat(differ[part], many)
+
+
+def _distinct_pairs(left: Hashes, right: Hashes, *, distance: int, once: bool) -> Iterator[Found]:
+    """Near pairs of distinct hashes; within one table each pair once, and none with itself."""
+    if not len(left) or not len(right):
         return
-    one, two = _dealt(turned, other)
-    reach = [distance // QUARTERS - (quarter > distance % QUARTERS) for quarter in range(QUARTERS)]  # not all quarters can be as far
-    parts = (
-        part
-        for quarter in range(QUARTERS)
-        for part in _looked_up(one, two, quarter=quarter, reach=reach, distance=distance, once=right is None)
-    )
-    yield from _gathered(parts)
+    if len(left) * len(right) > FEW:
+        one, two = _dealt(left, right)
+        parts = min((_parts(number, distance) for number in PARTS), key=lambda some: _cost(one, two, some, once=once))
+        if _cost(one, two, parts, once=once) < ALL * len(left) * len(right) / (1 + once):
+            for number in range(len(parts)):
+                yield from _looked_up(one, two, parts=parts[: number + 1], distance=distance, once=once)
+            return
+    yield from _compared(left, right, distance=distance, once=once)
 
 
 def _dealt(left: Hashes, right: Hashes) -> tuple[Hashes, Hashes]:
-    """The same bits in another order on both sides; distances stay."""
+    """The same bits in another order on both sides, the most even ones one by one to the parts; distances stay."""
     sides = [np.unpackbits(side.astype(">u8").view(np.uint8).reshape(-1, 8), axis=1) for side in (left, right)]
-    even = np.argsort(np.abs(sides[1].mean(axis=0) - 0.5), kind="stable") if len(right) else np.arange(HASH_BITS)
-    order = even.reshape(WIDTH, QUARTERS).T.ravel()
+    even = np.argsort(np.abs(sides[1].mean(axis=0) - 0.5), kind="stable")
+    order = even.reshape(-1, PARTS[0]).T.ravel()
     one, two = (np.ascontiguousarray(np.packbits(side[:, order], axis=1)).view(">u8").ravel().astype(np.uint64) for side in sides)
     return one, two
 
 
-def _turns(nearest: int) -> list[int]:
-    """Changes of a quarter in at most so many bits."""
-    return [sum(1 << bit for bit in bits) for count in range(nearest + 1) for bits in combinations(range(WIDTH), count)]
+def _parts(number: int, distance: int) -> list[_Part]:
+    """Deal the bits to so many parts; not all of them can be as far as the first ones, and those that cannot be near are left out."""
+    widths = [HASH_BITS // number + (place < HASH_BITS % number) for place in range(number)]
+    reach = [distance // number - (place > distance % number) for place in range(number)]
+    return [_Part(sum(widths[:place]), widths[place], reach[place]) for place in range(number) if reach[place] >= 0]
 
 
-def _looked_up(left: Hashes, right: Hashes, *, quarter: int, reach: Sequence[int], distance: int, once: bool) -> Iterator[Found]:
-    """Near pairs that one quarter finds and no earlier one has: all hashes of one value are compared with the lists near it."""
-    if reach[quarter] < 0 or not len(left) or not len(right):
-        return
-    queries, values = (_quarter(side, quarter) for side in (left, right))
-    asking, order = (np.argsort(side, kind="stable") for side in (queries, values))
-    listed = right[order]  # each list in one piece: comparing it needs no look-up
-    sizes = np.bincount(values, minlength=LISTS)
-    starts = np.cumsum(sizes) - sizes
-    turns = np.array(_turns(reach[quarter]))
-    asked, begins = np.unique(queries[asking], return_index=True)
-    for value, rows in zip(asked, np.split(asking, begins[1:]), strict=True):
-        lists = value ^ turns
-        places = _spread(starts[lists], sizes[lists])
-        theirs = listed[places]
-        step = max(1, CHUNK // max(len(places), 1))
+def _cost(left: Hashes, right: Hashes, parts: Sequence[_Part], *, once: bool) -> float:
+    """Nanoseconds that looking up will take."""
+    if max(part.reach for part in parts) > FARTHEST:
+        return np.inf
+    total = 0.0
+    for part in parts:
+        asked, sizes = (np.bincount(part.of(side), minlength=1 << part.width) for side in (left, right))
+        single, together = _prices(asked, part.around(sizes) / (1 + once), turns=len(part.turns()))
+        total += float(np.minimum(single, together)[asked > 0].sum())
+    return total
+
+
+def _prices(asked: Sizes, around: NDArray[np.float64], *, turns: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Nanoseconds by value: its hashes looked up one by one, or its list compared with all lists around."""
+    return asked * (LOOK * turns + ALONE * around), CALL + TOGETHER * asked * around
+
+
+class _Table:
+    """The lists of one part: hashes sorted by their value there."""
+
+    def __init__(self, left: Hashes, right: Hashes, part: _Part, *, once: bool) -> None:
+        self.left, self.once, self.turns = left, once, part.turns()
+        self.queries, self.values = part.of(left), part.of(right)
+        self.keys = self.values if once else self.queries
+        self.order = np.argsort(self.values, kind="stable")
+        self.listed = right[self.order]
+        self.sizes = np.bincount(self.values, minlength=1 << part.width)
+        self.starts = np.cumsum(self.sizes) - self.sizes
+        self.around = part.around(self.sizes) / (1 + once)
+
+    def one_by_one(self, rows: Places) -> Iterator[tuple[Places, Places, Hashes]]:
+        """Compare each of some hashes with the lists around it: left, right and differing bits of all pairs."""
+        step = max(1, 4 * CHUNK // len(self.turns))
+        for some in (rows[start : start + step] for start in range(0, len(rows), step)):
+            lists = self.queries[some][:, None] ^ self.turns
+            sizes = self.sizes[lists]
+            if self.once:  # lists of a smaller value have compared themselves with this one
+                sizes[lists < self.keys[some][:, None]] = 0
+            hit = np.flatnonzero(sizes)
+            asking, lists, sizes = some[hit // len(self.turns)], lists.ravel()[hit], sizes.ravel()[hit]
+            for part in _pieces(sizes, CHUNK):
+                place = _spread(self.starts[lists[part]], sizes[part])
+                yield np.repeat(asking[part], sizes[part]), place, np.repeat(self.left[asking[part]], sizes[part]) ^ self.listed[place]
+
+    def together(self, rows: Places) -> Iterator[tuple[Places, Places, Hashes]]:
+        """Compare hashes of one value with the lists around it."""
+        lists = self.queries[rows[0]] ^ self.turns
+        lists = lists[lists >= self.keys[rows[0]]] if self.once else lists
+        place = _spread(self.starts[lists], self.sizes[lists])
+        theirs = self.listed[place]
+        step = max(1, CHUNK // max(len(place), 1))
         for own in (rows[start : start + step] for start in range(0, len(rows), step)):
-            change = left[own][:, None] ^ theirs
+            yield own, place, self.left[own][:, None] ^ theirs
+
+
+def _looked_up(left: Hashes, right: Hashes, *, parts: Sequence[_Part], distance: int, once: bool) -> Iterator[Found]:
+    """Near pairs that the last of some parts finds and no earlier one has."""
+    table = _Table(left, right, parts[-1], once=once)
+    asking = np.argsort(table.keys, kind="stable")
+    _, begins, counts = np.unique(table.keys[asking], return_index=True, return_counts=True)
+    single, together = _prices(counts, table.around[table.queries[asking[begins]]], turns=len(table.turns))
+    few = single <= together
+    for first, place, change in table.one_by_one(asking[np.repeat(few, counts)]):
+        bits = np.bitwise_count(change)
+        hit = np.flatnonzero(bits <= distance)
+        yield _fresh(table, (first[hit], place[hit], bits[hit]), change[hit], earlier=parts[:-1])
+    for begin, count in zip(begins[~few], counts[~few], strict=True):
+        for own, place, change in table.together(asking[begin : begin + count]):
             bits = np.bitwise_count(change)
             hit = np.flatnonzero(bits <= distance)
-            if not len(hit):
-                continue
-            row, column = np.divmod(hit, len(places))
-            first, second, differing = own[row], order[places[column]], change.ravel()[hit]
-            fresh = first < second if once else np.ones(len(hit), dtype=bool)
-            for earlier in range(quarter):
-                fresh &= np.bitwise_count(_quarter(differing, earlier)) > reach[earlier]
-            yield first[fresh], second[fresh], bits.ravel()[hit[fresh]]
+            if len(hit):
+                row, column = np.divmod(hit, len(place))
+                yield _fresh(table, (own[row], place[column], bits.ravel()[hit]), change.ravel()[hit], earlier=parts[:-1])
 
 
-def _quarter(hashes: Hashes, quarter: int) -> NDArray[np.int64]:
-    return ((hashes >> np.uint64(quarter * WIDTH)) & np.uint64(LISTS - 1)).astype(np.int64)
+def _fresh(table: _Table, found: Found, change: Hashes, *, earlier: Sequence[_Part]) -> Found:
+    """Keep what no earlier part has found, and of two hashes in one list each pair once."""
+    first, second, bits = found[0], table.order[found[1]], found[2]
+    keep = (first < second) | (table.values[first] != table.values[second]) if table.once else np.ones(len(first), dtype=bool)
+    for part in earlier:
+        keep &= np.bitwise_count(part.of(change)) > part.reach
+    return first[keep], second[keep], bits[keep]
 
 
-def _spread(starts: NDArray[np.int64], sizes: NDArray[np.int64]) -> NDArray[np.int64]:
+def _spread(starts: Places, sizes: Places) -> Places:
     """Places of all entries of several lists."""
     return np.repeat(starts - np.cumsum(sizes) + sizes, sizes) + np.arange(sizes.sum())
+
+
+def _pieces(counts: Sizes, most: int) -> Iterator[slice]:
+    """Cut a list of counts into pieces of about so many together."""
+    ends = np.cumsum(counts)
+    cuts = np.searchsorted(ends, np.arange(most, ends[-1], most)) + 1 if len(ends) else np.empty(0, dtype=np.intp)
+    edges = np.unique(np.concatenate([[0], cuts, [len(counts)]]))
+    for begin, end in pairwise(edges):
+        yield slice(int(begin), int(end))
 
 
 def _gathered(parts: Iterator[Found]) -> Iterator[Found]:
