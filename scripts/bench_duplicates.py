@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Alike pictures on real films: recall of changed copies with a lower bound, every pair found, and how alike distinct films are.
 
-python -m scripts.bench_duplicates [--data FOLDER] [--films N] [--keep FILE.npz] [--sheets FOLDER]
+python -m scripts.bench_duplicates [--data FOLDER] [--films N] [--only WORDS] [--keep FILE.npz] [--sheets FOLDER]
 """
 
 import argparse
@@ -24,6 +24,7 @@ from medsetu.reader.sample import read_sample, shown
 FOLDERS = ("nih_chestxray14", "tb_chest_radiography_database", "nitrd_da", "tbx11k_sample", "mini_mias")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".pgm", ".tif", ".tiff")
 DEEP = 65535
+ENOUGH = 50  # pairs from which a tail is fitted
 CLOSEST = 6  # pairs of distinct films that are named
 
 
@@ -52,11 +53,11 @@ def deep(pixels: np.ndarray, low: float = 0, high: float = 1) -> np.ndarray:
     return shown(read_sample(path, sample_id="deep"), sample_id="deep").pixels
 
 
-def lettered(pixels: np.ndarray) -> np.ndarray:
-    """Mirror the film and write words on it the right way round, as a viewer does."""
+def lettered(pixels: np.ndarray, words: str = "R  ERECT  PA", part: int = 18) -> np.ndarray:
+    """Mirror the film and write on it the right way round, as a viewer does, in letters of a part of its height."""
     page = Image.fromarray((pixels[:, ::-1] * 255).astype(np.uint8))
-    font = ImageFont.load_default(size=max(page.height // 18, 8))
-    ImageDraw.Draw(page).text((page.width // 20, page.height // 20), "R  ERECT  PA", fill=255, font=font)
+    font = ImageFont.load_default(size=max(page.height // part, 8))
+    ImageDraw.Draw(page).text((page.width // 20, page.height // 20), words, fill=255, font=font)
     return np.asarray(page, dtype=np.float32) / 255
 
 
@@ -70,7 +71,9 @@ COPIES = {
     "windowed, 1 % cut at both ends": windowed,
     "inversion": lambda x: 1 - x,
     "mirror": lambda x: x[:, ::-1],
-    "mirror, words the right way round": lettered,
+    "mirror, a letter of 1/18 of the height the right way round": lambda x: lettered(x, "R"),
+    "mirror, words of 1/36 of the height the right way round": lambda x: lettered(x, part=36),
+    "mirror, words of 1/18 of the height the right way round": lettered,
     "resize, JPEG, inversion": lambda x: squeezed(1 - resized(x)),
     "resize, JPEG, inversion, mirror": lambda x: squeezed(np.ascontiguousarray(1 - resized(x)[:, ::-1])),
 }
@@ -103,14 +106,14 @@ def bound(found: int, films: int) -> float:
     return float(beta.ppf(0.05, found, films - found + 1)) if found else 0.0
 
 
-def recall(table: pd.DataFrame, data: Path, films: int, near: Similarity, pairs: pd.DataFrame) -> pd.DataFrame:
+def recall(table: pd.DataFrame, data: Path, films: int, near: Similarity, pairs: pd.DataFrame, *, only: str) -> pd.DataFrame:
     """Change real films, count how many find their original among all films, and what else they find; returns what else."""
     chosen = table.iloc[np.unique(np.linspace(0, len(table) - 1, films or len(table)).astype(int))]
-    small: dict[str, list[np.ndarray]] = {name: [] for name in COPIES}
+    small: dict[str, list[np.ndarray]] = {name: [] for name in COPIES if only in name}
     for name in chosen["sample_id"]:
         pixels = shown(read_sample(data / name, sample_id=name), sample_id=name).pixels
-        for change, apply in COPIES.items():
-            small[change].append(thumbnail(np.ascontiguousarray(apply(pixels), dtype=np.float32)))
+        for change, copied in small.items():
+            copied.append(thumbnail(np.ascontiguousarray(COPIES[change](pixels), dtype=np.float32)))
     known = set(zip(pairs["a"], pairs["b"], strict=True)) | set(zip(pairs["b"], pairs["a"], strict=True))
     others = []
     for change, copied in small.items():
@@ -129,6 +132,13 @@ def recall(table: pd.DataFrame, data: Path, films: int, near: Similarity, pairs:
     return pd.concat(others, ignore_index=True)
 
 
+def beyond(values: np.ndarray, least: float, share: float) -> float:
+    """Number of pairs that an exponential tail, fitted to a share of the highest correlations (Fisher's z), expects above a limit."""
+    z = np.arctanh(values.clip(-0.999, 0.999))
+    start = np.quantile(z, 1 - share)
+    return float(len(z) * share * np.exp((start - np.arctanh(least)) / (z[z > start] - start).mean()))
+
+
 def distinct(table: pd.DataFrame, pairs: pd.DataFrame, near: Similarity) -> None:
     """Say how alike distinct films are, over all pairs, upright and mirrored, by source."""
     fine = fine_structure(np.stack(table["thumbnail"].to_list())).astype(np.float32)
@@ -145,11 +155,14 @@ def distinct(table: pd.DataFrame, pairs: pd.DataFrame, near: Similarity) -> None
         for name, within in (("any", apart), (f"{near.distance} bits", apart & (bits <= near.distance))):
             values = np.sort(alike[within])[::-1].astype(float)
             print(f"  {name}: {within.sum()} pairs, highest {values[:CLOSEST].round(3).tolist()}")
+            least = near.mirrored if "mirrored" in kind else near.correlation
             for own in sorted(set(source)):
                 inside = within & ((source == own)[:, None] & (source == own)[None, :])
                 left = np.sort(alike[within & ~inside])[::-1].astype(float)
                 values = np.sort(alike[inside])[::-1].astype(float)
-                print(f"    within {own}: {inside.sum()} pairs, {values[:3].round(3).tolist()}; others {left[:1].round(3).tolist()}")
+                tail = [round(beyond(values, least, share), 3) for share in (0.1, 0.2)] if len(values) >= ENOUGH else "too few to say"
+                told = f"{inside.sum()} pairs, {values[:3].round(3).tolist()}; others {left[:1].round(3).tolist()}"
+                print(f"    within {own}: {told}; expected above {least}: {tail}")
 
 
 def sheets(pairs: pd.DataFrame, data: Path, folder: Path) -> None:
@@ -171,6 +184,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("MEDSETU_DATA", "../shared/data")))
     parser.add_argument("--films", type=int, default=0, help="films that are changed; 0 takes all")
+    parser.add_argument("--only", default="", help="part of the names of the changes to make; all when empty")
     parser.add_argument("--keep", type=Path, help="remembers what was read of the films")
     parser.add_argument("--sheets", type=Path, help="folder, outside the repository, for pictures of the pairs")
     options = parser.parse_args()
@@ -180,7 +194,7 @@ def main() -> None:
     print(f"{len(table)} real films: {pairs['kind'].value_counts().to_dict() or 'no'} pairs")
     print(pairs[pairs["kind"] != EXACT].to_string())
     distinct(table, pairs, near)
-    others = recall(table, options.data, options.films, near, pairs)
+    others = recall(table, options.data, options.films, near, pairs, only=options.only)
     print(others.to_string())
     if options.sheets:
         sheets(pd.concat([pairs[pairs["kind"] != EXACT], others]).drop_duplicates(["a", "b"]), options.data, options.sheets)
