@@ -42,8 +42,8 @@ class Crossfit:
 class Similarity:
     """When two pictures count as near duplicates.
 
-    On 1,366 real films (932,295 pairs) the defaults pair no two of them, and find all copies that were resized, windowed, inverted, mirrored
-    or written with 8 or 16 bits or as JPEG; ``docs/leakage.md`` has the measurement, and what is not found.
+    On 1,366 real films (932,295 pairs) the defaults pair no two of them, and find all copies that were resized, windowed, inverted,
+    mirrored, or written with 8 or 16 bits or as JPEG; ``docs/leakage.md`` has the measurement, and what is not found.
 
     Attributes:
         distance: Largest number of differing bits of the 64-bit perceptual hash, 0 to 31.
