@@ -86,3 +86,28 @@ def test_strata_are_per_release():
     rows = exams(patients=4, images=1)
     rows.loc[2:, "release"] = "other"
     assert [name for name in strata(rows) if "edema" in name] == ["other edema=0", "other edema=1", "r edema=0", "r edema=1"]
+
+
+def test_strata_are_what_adding_up_all_marks_gives():
+    rng = np.random.default_rng(1)
+    rows = pd.DataFrame({"group_id": rng.choice([f"p{n}" for n in range(60)], 300), "release": rng.choice(["b", "a"], 300)})
+    rows = rows.assign(site=rng.choice(["x", "y", ""], 300), edema=rng.choice([0.0, 1.0, np.nan], 300), mass=rng.choice([0.0, np.nan], 300))
+    rows = rows.astype({"group_id": "str"}).sample(frac=1, random_state=0)
+    slow = {
+        name: [int(part[name].sum()) for _, part in _marked(rows).groupby("group_id")]
+        for name in _marked(rows).columns
+        if name != "group_id"
+    }
+    table = strata(rows)
+    assert {name: column.tolist() for name, column in table.items()} == {name: counts for name, counts in slow.items() if any(counts)}
+    assert table.index.tolist() == sorted(set(rows["group_id"]))
+    assert set(map(str, table.dtypes)) == {"int64"}
+
+
+def _marked(rows):
+    marks = {"": 1}
+    for release in ("a", "b"):
+        own = rows["release"] == release
+        marks |= {release: own} | {f"{release}/{site}": own & (rows["site"] == site) for site in ("", "x", "y")}
+        marks |= {f"{release} {name}={value}": own & (rows[name] == value) for name in ("edema", "mass") for value in (0, 1)}
+    return rows[["group_id"]].assign(**marks)

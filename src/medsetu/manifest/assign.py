@@ -47,7 +47,9 @@ def strata(rows: pd.DataFrame) -> pd.DataFrame:
         marks |= {f"{release}/{site}": inside & (rows["site"] == site) for site in sites if len(sites) > 1}
         for finding in findings:
             marks |= {f"{release} {finding}={value}": inside & (rows[finding] == value) for value in (0, 1)}
-    table = pd.DataFrame(marks).groupby(rows["group_id"]).sum().astype("int64")
+    place, groups = rows["group_id"].factorize(sort=True)
+    counts = {name: np.bincount(place[mark.to_numpy(dtype=bool)], minlength=len(groups)) for name, mark in marks.items()}
+    table = pd.DataFrame(counts, index=pd.Index(groups, name="group_id"), dtype="int64")
     return table.loc[:, (table > 0).any()]
 
 

@@ -71,6 +71,8 @@ def build(
     refuse_too_many(unreadable, indexed.samples, limit=plan.max_quarantine, folder=folder)
     readable = told["reason"] == ""
     manifest, notes = _with_facts(indexed.samples[readable], told[readable])
+    indexed.samples = indexed.samples.head(0)  # of a million rows each copy of the table counts
+    del told, readable
     pairs = leakage.find_pairs(manifest, pictures, near=plan.near)
     known = {name: read_table(Path(path)) for name, path in plan.known.items()}
     judged = overlap.judge(manifest, pairs, policy=plan.leakage, known=known, names=indexed.names)

@@ -15,6 +15,7 @@ from medsetu.manifest.prepared import FIXED, SPLIT_COLUMNS
 
 CROSSFIT = "crossfit"
 UNUSED = "unused"
+_NEEDED = ("sample_id", "patient_id", "group_id", "release", "domain", "site", "official_split")
 _TEXT = pd.StringDtype(na_value=float("nan"))
 
 
@@ -50,6 +51,7 @@ def draw(manifest: pd.DataFrame, *, plan: SplitPlan, seed: int) -> Drawn:
     """
     tables: list[pd.DataFrame] = []
     drawn = Drawn(pd.DataFrame(columns=list(SPLIT_COLUMNS)))
+    manifest = manifest[[*_NEEDED, *finding_columns(manifest)]]  # a side is copied more than once: only what is looked at
     for domain in DOMAINS:
         rows = manifest[manifest["domain"] == domain]
         if rows.empty:
