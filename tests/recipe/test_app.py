@@ -121,3 +121,9 @@ def test_a_mandatory_value_on_the_command_line():
 )
 def test_names_of_columns_can_be_given_on_the_command_line(verb, words):
     assert run([*words, "columns={score: probability}"], verb=verb)["columns"]["score"] == "probability"
+
+
+@pytest.mark.parametrize(("verb", "word", "near"), [("prepare", "relase=nitrd", "release"), ("study", "recpe=demo", "recipe")])
+def test_a_misspelt_group_at_the_top_offers_the_nearest(verb, word, near):
+    with pytest.raises(ConfigError, match=f"Did you mean '{near}'"):
+        run_verb(verb, [word], task=lambda _: None, folder=config_folder())

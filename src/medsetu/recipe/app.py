@@ -14,7 +14,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException, SearchPathException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from medsetu.core.errors import ConfigError, MedsetuError
 
@@ -75,7 +75,7 @@ def plain(config: DictConfig) -> dict[str, Any]:
     except OmegaConfBaseException as error:
         key = str(error.full_key or "")
         raise ConfigError(
-            what=f"The value of '{key}' cannot be resolved",
+            what=f"The value of '{key}' {'is missing' if isinstance(error, MissingMandatoryValue) else 'cannot be resolved'}",
             where=f"Configuration key {key}",
             remedy=f"Give it on the command line: {key}=<value>",
         ) from error
@@ -172,5 +172,6 @@ def _keys(verb: str, folder: Path, full: str, words: Sequence[str]) -> list[str]
             except (HydraException, OmegaConfBaseException):
                 continue
         if isinstance(node, DictConfig):
-            return sorted(map(str, node.keys()))
+            groups = [] if parent or "arms" not in node else ["recipe", *(["release", "root", "side"] if verb == "prepare" else [])]
+            return sorted([*map(str, node.keys()), *groups])
     return []
