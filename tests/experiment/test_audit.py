@@ -7,6 +7,7 @@ import pytest
 
 from fakes.identified import SECRETS, identified_folder
 from medsetu import cli
+from medsetu.core.errors import DataError
 from medsetu.privacy.audit import reference
 
 DATA = Path(os.environ.get("MEDSETU_DATA", Path(__file__).parents[3] / "shared" / "data"))
@@ -37,6 +38,17 @@ def test_findings_are_reported_and_leave_with_code_6(say, tmp_path):
     written = "".join(path.read_text() for path in (tmp_path / "audit").iterdir())
     assert not [secret for secret in SECRETS if secret in out + err + written]
     assert json.loads((tmp_path / "audit" / "audit.json").read_text())["files"]["audited"] == 3
+
+
+def test_a_file_that_cannot_be_read_is_no_clean_one(say, tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.json").write_text("{")
+    (tmp_path / "in" / "b.csv").write_text("image,finding\na.png,1\n")
+    code, out, err = say("folder=in", "output=report")
+    assert code == DataError.exit_code
+    assert "1 of 2 files could not be read" in err
+    assert "1 could not be read" in out
+    assert (tmp_path / "report" / "audit.html").is_file()
 
 
 def test_a_clean_folder_leaves_with_code_0(say, tmp_path):

@@ -31,7 +31,7 @@ def main(config: Mapping[str, Any]) -> None:
 
     Raises:
         ConfigError: A key is wrong.
-        DataError: The folder is missing or empty.
+        DataError: The folder is missing or empty; or there is no finding, but a file could not be read. The report is written before.
         PrivacyError: There is at least one finding; the report is written before.
         ResourceError: The report cannot be written.
     """
@@ -57,6 +57,12 @@ def main(config: Mapping[str, Any]) -> None:
             what=f"The audit has {audit.total} findings in {audit.affected} of {len(audit.files)} files",
             where=f"Most: {_most(audit)}; all rules and counts stand in {page}",
             remedy="Run `medsetu deidentify in=... out=...` and audit its output, or agree on options with retain=[...]",
+        )
+    if audit.unreadable:
+        raise DataError(
+            what=f"{audit.unreadable} of {len(audit.files)} files could not be read, so the audit says nothing of them",
+            where=f"All are listed with their reason in {page}",
+            remedy="Bring the files back whole, or take them out of the folder, and audit again",
         )
 
 
