@@ -122,3 +122,12 @@ def test_what_is_refused():
         fuse_readers(rows.assign(reader=["x", "y"], mass=[1, 2]), policy="majority")
     with pytest.raises(ConfigError, match="No column 'normal'"):
         fuse_readers(rows, policy="majority", normal="normal")
+
+
+def test_staple_of_many_pixels_is_that_of_its_distinct_ones():
+    """Each pixel repeated gives the same consensus: only the shares of the patterns count."""
+    masks = np.random.default_rng(0).integers(0, 2, (3, 40)).astype(float)
+    few, many = staple(masks), staple(np.repeat(masks, 500, axis=1))
+    assert np.allclose(many.probability, np.repeat(few.probability, 500), atol=1e-9)
+    assert np.allclose(many.sensitivity, few.sensitivity, atol=1e-9)
+    assert many.probability.shape == (20000,)
