@@ -16,6 +16,7 @@ from medsetu.manifest.drawing import drawing_notes
 from medsetu.manifest.plan import SplitPlan
 from medsetu.manifest.prepared import Prepared as Prepared
 from medsetu.manifest.prepared import fingerprint, removed, stack
+from medsetu.manifest.progress import working
 from medsetu.manifest.quarantine import refuse_too_many
 from medsetu.manifest.scan import cores
 from medsetu.manifest.survey import survey
@@ -115,7 +116,8 @@ def _index(sides: Mapping[str, Sequence[Release]]) -> _Indexed:
     names = overlap.names_of([release for releases in sides.values() for release in releases])
     for domain in DOMAINS:
         for release in sides.get(domain, ()):
-            index = release.index()
+            with working(f"Indexing {release.name}"):
+                index = release.index()
             samples.append(index.samples.assign(domain=domain, root=str(release.root)))
             excluded.append(index.excluded.assign(release=release.name, domain=domain))
             votes.append(votes_of(index.readings, release=release.name))

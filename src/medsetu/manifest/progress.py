@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A progress bar that shows itself after two seconds, and only on a terminal."""
+"""A progress bar that shows itself after two seconds, and only on a terminal; for work without countable steps a line that moves."""
 
 import contextlib
+import threading
 import time
 from collections.abc import Callable, Iterator
 
@@ -50,3 +51,26 @@ def progress(total: int, *, label: str, in_bytes: bool = False) -> Iterator[Call
         yield advance
     finally:
         bar.stop()
+
+
+@contextlib.contextmanager
+def working(label: str) -> Iterator[None]:
+    """Say what is being done while work without countable steps takes long.
+
+    Args:
+        label: What is being done.
+    """
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield
+        return
+    status = console.status(label)
+    timer = threading.Timer(PATIENCE, status.start)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()
+        status.stop()
