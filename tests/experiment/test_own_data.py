@@ -87,10 +87,24 @@ def _votes(root):
     pd.DataFrame(rows).to_csv(root / "votes.csv", index=False, sep=";")
 
 
-FOLDERS = {"1": _radiographs, "2": _workbook, "3": _boxes, "4": _votes}
+def _drawings(root):
+    names = _films(root)
+    labels = {"file": names, "tb": ["no", "yes"] * (COUNT // 2)}
+    pd.DataFrame(labels).to_csv(root / "labels.csv", index=False)
+    boxes = {"film": names[1::2], "left": 10, "top": 12, "right": 40, "bottom": 44, "what": "tuberculosis"}
+    pd.DataFrame(boxes).to_csv(root / "boxes.csv", index=False)
+    (root / "films" / "masks").mkdir()
+    for name in names[1::2]:
+        with Image.open(root / "films" / name) as picture:
+            mask = Image.new("L", picture.size)
+        mask.paste(255, (5, 5, 20, 20))
+        mask.save(root / "films" / "masks" / Path(name).name)
 
 
-def test_there_are_four_examples():
+FOLDERS = {"1": _radiographs, "2": _workbook, "3": _boxes, "4": _votes, "5": _drawings}
+
+
+def test_there_are_five_examples():
     assert [number for number, *_ in EXAMPLES] == list(FOLDERS)
 
 

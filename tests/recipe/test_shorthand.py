@@ -46,6 +46,7 @@ def test_root_and_keys_are_those_of_the_release():
 def test_several_releases_stand_together_and_their_keys_are_told_apart():
     found = words("release=tbx11k", "release=nitrd")
     assert {"+release@sides.global.tbx11k=tbx11k", "+release@sides.local.nitrd=nitrd", "name=tbx11k_nitrd"} <= set(found)
+    assert words("release=[tbx11k, nitrd]") == words("release=tbx11k,nitrd") == found
     for word in ("root=here", "release.files=tiff"):
         with pytest.raises(ConfigError, match=r"sides\.global\.tbx11k\."):
             words("release=tbx11k", "release=nitrd", word)

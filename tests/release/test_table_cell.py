@@ -69,6 +69,11 @@ def test_a_cell_may_hold_several_values(cell, expected):
     assert found == expected or (found is not None and math.isnan(found) and math.isnan(expected))
 
 
+def test_codes_with_a_comma_between_them_are_no_decimal_number():
+    rule = rule_of({"column": "x", "separator": ",", "positive": [1], "negative": ["*"]})
+    assert [label_of(cell, rule=rule, policy=POLICY) for cell in ("1,2", "2,1", "3", "2,3", "1.0")] == [1.0, 1.0, 0.0, 0.0, 1.0]
+
+
 @pytest.mark.parametrize(("value", "cell"), [(True, "Yes"), (True, "true"), (False, "no"), (False, "off")])
 def test_yes_and_no_are_words_though_yaml_reads_truth(value, cell):
     assert label_of(word_of(cell), rule=rule_of({"column": "x", "positive": [value], "negative": ["*"]}), policy=POLICY) == 1.0

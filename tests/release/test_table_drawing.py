@@ -61,6 +61,7 @@ def test_masks_are_no_images_and_lie_where_they_were_drawn(root):
     assert len(before.excluded) == len(index.excluded) + 2
     assert index.drawn["content"].tolist() == ["masks/tb/000_0.png"]
     assert "1 drawings are of images that are not here" in index.notes
+    assert len(table(root, masks={"tuberculosis": "masks/tb/"}).index().excluded) == len(index.excluded)
     with pytest.raises(DataError, match="leaves the root"):
         table(root, masks={"tuberculosis": "../masks"}).index()
     with pytest.raises(DataError, match="missing"):
@@ -87,11 +88,24 @@ def test_objects_are_drawn_for_the_findings_they_make(tmp_path):
         ({**BOXES, "form": "polar"}, "'polar' is not known here"),
         ({**BOXES, "box": ["x", "y"]}, "Boxes are not described"),
         ({"file": "boxes.csv"}, "Boxes are not described"),
+        ({**BOXES, "box": None}, "Boxes are not described"),
+        ({**BOXES, "image": None}, "Boxes are not described"),
+        ({**BOXES, "names": "TB"}, "Boxes are not described"),
     ],
 )
 def test_descriptions_that_cannot_be_meant(root, boxes, said):
     with pytest.raises(ConfigError, match=said):
         table(root, boxes=boxes)
+
+
+@pytest.mark.parametrize("masks", ["masks", {"tuberculosis": None}])
+def test_masks_that_cannot_be_meant(root, masks):
+    with pytest.raises(ConfigError, match="Masks are not described"):
+        table(root, masks=masks)
+
+
+def test_no_boxes_and_no_masks_may_be_said_as_yaml_does(root):
+    assert table(root, boxes=None, masks=None).index().drawn.empty
 
 
 def test_a_missing_column_is_named(root):

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Names of a table lead to images, or it is said what would make them."""
 
+import time
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from medsetu.core.errors import DataError
-from medsetu.release.table_path import advice, image_paths, is_used, lookup
+from medsetu.release.table_path import advice, image_paths, lookup, usage
 
 
 def paths(*names, **more):
@@ -50,5 +51,12 @@ def test_what_would_help_is_said(absent, orphans, told):
 def test_folders_and_members_are_found():
     there = lookup({"s/1.dcm", "v.nii"})
     assert [there(path) for path in ("s", "v.nii/2", "s/2.dcm", "")] == [True, True, False, False]
-    assert is_used("s/1.dcm", {"s"})
-    assert not is_used("v.nii", {"v.ni"})
+    assert usage({"s"})("s/1.dcm")
+    assert not usage({"v.ni"})("v.nii")
+
+
+def test_many_images_without_a_row_are_found_at_once():
+    used = {f"a/{number}.png" for number in range(20_000)}
+    is_used, begun = usage(used), time.process_time()
+    assert not any(is_used(f"b/{number}.png") for number in range(20_000))
+    assert time.process_time() - begun < 5, "a look at every row for every image would take minutes"

@@ -21,8 +21,8 @@ def release_words(words: Sequence[str], *, folder: Path) -> list[str]:
     another. Your own table bears the name that ``name=`` gives.
 
     Args:
-        words: Words after the verb: ``release=NAME``, once or several times; ``side=`` for all of them; with one release ``root=FOLDER``
-            and ``release.KEY=VALUE`` for keys of its adapter.
+        words: Words after the verb: ``release=NAME``, once or several times, or ``release=[NAME,NAME]``; ``side=`` for all of them; with
+            one release ``root=FOLDER`` and ``release.KEY=VALUE`` for keys of its adapter.
         folder: The shipped ``configs/``.
 
     Returns:
@@ -37,7 +37,7 @@ def release_words(words: Sequence[str], *, folder: Path) -> list[str]:
         ['+release@sides.local.nitrd=nitrd', 'name=nitrd', 'sides.local.nitrd.root=films']
     """
     own = [match for word in words if (match := _WORD.fullmatch(word))]
-    names = [match[2] for match in own if match[1] == "release"]
+    names = [name for match in own if match[1] == "release" for name in _listed(match[2])]
     if not names:
         return list(words)
     if any(word.startswith("recipe=") for word in words):
@@ -52,6 +52,11 @@ def release_words(words: Sequence[str], *, folder: Path) -> list[str]:
     named += [] if given else [f"name={'_'.join(nodes)}"]
     roots = [f"{_only(nodes, 'root')}.root={match[2]}" for match in own if match[1] == "root"]
     return ["recipe=release", *chosen, *named, *roots, *[_meant(word, nodes) for word in words if not _WORD.fullmatch(word)]]
+
+
+def _listed(value: str) -> list[str]:
+    """Names of ``a``, ``a,b`` or ``[a,b]``."""
+    return [name.strip() for name in value.strip().removeprefix("[").removesuffix("]").split(",")]
 
 
 def _side(name: str, own: Sequence[re.Match[str]], folder: Path) -> str:

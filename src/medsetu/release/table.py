@@ -4,7 +4,7 @@
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pandas as pd
@@ -17,8 +17,8 @@ from medsetu.release.base import IMAGE_SUFFIXES, ReleaseIndex, ending, finish_in
 from medsetu.release.drawing import Row
 from medsetu.release.table_boxes import UNLISTED, box_rows, box_rule, fold_objects, is_box_folder
 from medsetu.release.table_cell import BLANK, FACT_READERS, POLICY, label_of, require_known, rule_of, text_of, word_of
-from medsetu.release.table_drawing import check_boxes, listed_boxes, object_boxes, stored_masks
-from medsetu.release.table_path import advice, image_paths, is_used, lookup
+from medsetu.release.table_drawing import check_boxes, check_masks, listed_boxes, object_boxes, stored_masks
+from medsetu.release.table_path import advice, image_paths, lookup, usage
 
 FACTS = ("image", "patient", "study", "site", "country", "modality", "view", "laterality", "sex", "age", "device", "split", "reader")
 
@@ -89,7 +89,8 @@ class Table:
         require_known(self.label_policy, ("blank", "uncertain", UNLISTED), where=f"{where}, key label_policy")
         require_known(self.label_policy.values(), tuple(POLICY), where=f"{where}, key label_policy")
         require_known([self.policy], POLICIES, where=f"{where}, key policy")
-        check_boxes(self.boxes, where=where)
+        for key, check in (("boxes", check_boxes), ("masks", check_masks)):
+            object.__setattr__(self, key, check(getattr(self, key), where=where))
         require_known(self.finding_columns, [finding_name(name) for name in self.finding_columns], where=f"{where}, key finding_columns")
         check_findings(self.findings, self.findings, where=f"{where}, key finding_columns")
 
@@ -115,9 +116,10 @@ class Table:
         files = set(image_files(self.root, suffixes=None))
         there = paths.map(lookup(files)).astype(bool)
         used = set(paths[there])
-        masked = tuple(f"{folder}/" for folder in self.masks.values())
+        masked = tuple(f"{PurePosixPath(folder).as_posix()}/" for folder in self.masks.values())
         spare = (path for path in files if ending(path) in IMAGE_SUFFIXES and not path.startswith(masked))
-        orphans = sorted(path for path in spare if not is_used(path, used))
+        is_used = usage(used)
+        orphans = sorted(path for path in spare if not is_used(path))
         hint = advice(paths[~there], orphans)
         if not there.any():
             raise DataError(
@@ -251,7 +253,7 @@ class Table:
         return [f"{count} values of column '{column}' are not understood as {fact} and are left unknown"] if count else []
 
     def _labels(self, frame: pd.DataFrame, paths: pd.Series, *, rule: Mapping[str, Any], policy: Mapping[str, str]) -> pd.Series:
-        cells = frame[rule["column"]].map(word_of)
+        cells = frame[rule["column"]].map(str.lower if rule["separator"] else word_of)  # a list is no number: 1,2 are two codes
         values = {cell: label_of(cell, rule=rule, policy=policy) for cell in cells.unique()}
         strange = cells.map(lambda cell: values[cell] is None).astype(bool)
         if strange.any():

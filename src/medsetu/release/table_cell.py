@@ -63,18 +63,19 @@ def _words(value: Any) -> tuple[str, ...]:  # noqa: ANN401 - a value from YAML
 
 
 def label_of(cell: str, *, rule: Mapping[str, Any], policy: Mapping[str, str]) -> float | None:
-    """Value of one cell; None when the rule does not cover it.
+    """Value of one cell, as it stands in the table; None when the rule does not cover it.
 
     Example:
         >>> rule, policy = rule_of({"column": "x", "positive": ["TB"], "negative": ["*"]}), {"blank": "unknown", "uncertain": "unknown"}
         >>> [label_of(cell, rule=rule, policy=policy) for cell in ("tb", "healthy", "", "-1")]
         [1.0, 0.0, nan, nan]
         >>> several = rule_of({"column": "x", "positive": ["Mass"], "negative": ["*"], "separator": "|"})
-        >>> [label_of(cell, rule=several, policy=policy) for cell in ("effusion|mass", "effusion", "")]
+        >>> [label_of(cell, rule=several, policy=policy) for cell in ("Effusion|Mass", "Effusion", "")]
         [1.0, 0.0, nan]
     """
     if rule["separator"] and rule["separator"] in cell:
         return _label_of_list(cell, rule=rule, policy=policy)
+    cell = word_of(cell)
     for key in _LISTS:
         if cell in rule[key]:
             return POLICY[key]

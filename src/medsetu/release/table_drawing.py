@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Drawings of one's own: a table of boxes, folders of masks, or the Pascal VOC files that are the labels already."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -22,28 +22,54 @@ KEYS = ("file", "form", "image", "box", "finding", "reader", "names", "suffix")
 MASKS = (".png", ".tif", ".tiff", ".bmp", ".dcm")
 
 
-def check_boxes(boxes: Mapping[str, Any], *, where: str) -> None:
+def check_masks(masks: Any, *, where: str) -> dict[str, str]:  # noqa: ANN401 - from YAML
+    """Refuse a description of masks that cannot be meant.
+
+    Args:
+        masks: As ``stored_masks`` takes it; empty or None for none.
+        where: For messages.
+
+    Returns:
+        The same.
+
+    Raises:
+        ConfigError: It is no mapping of findings to folders.
+    """
+    if masks and not (isinstance(masks, Mapping) and all(isinstance(folder, str) and folder for folder in masks.values())):
+        raise ConfigError(
+            what="Masks are not described", where=f"{where}, key masks", remedy="Write masks: {<finding>: <folder below root>, ...}"
+        )
+    return {str(finding): folder for finding, folder in (masks or {}).items()}
+
+
+def check_boxes(boxes: Any, *, where: str) -> dict[str, Any]:  # noqa: ANN401 - from YAML
     """Refuse a description of boxes that cannot be meant.
 
     Args:
-        boxes: As ``listed_boxes`` takes it; empty for none.
+        boxes: As ``listed_boxes`` takes it; empty or None for none.
         where: For messages.
+
+    Returns:
+        The same.
 
     Raises:
         ConfigError: A key or a form is unknown, or image, file or the four columns of the box are not named.
     """
     if not boxes:
-        return
+        return {}
     if not isinstance(boxes, Mapping):
         raise ConfigError(what="Boxes are not described", where=f"{where}, key boxes", remedy="Write boxes: {file: boxes.csv, ...}")
     require_known(boxes, KEYS, where=f"{where}, key boxes")
     require_known([boxes.get("form", "edges")], FORMS, where=f"{where}, key boxes.form")
-    if not {"file", "image", "box", "finding"} <= set(boxes) or len(list(boxes["box"])) != 4:
+    edges, names = boxes.get("box"), boxes.get("names") or {}
+    four = isinstance(edges, Sequence) and not isinstance(edges, str) and len(edges) == 4
+    if not four or not isinstance(names, Mapping) or not all(boxes.get(key) for key in ("file", "image", "finding")):
         raise ConfigError(
             what="Boxes are not described",
             where=f"{where}, key boxes",
             remedy="Write boxes: {file: boxes.csv, image: <column>, box: [<four columns>], finding: <column>}",
         )
+    return dict(boxes)
 
 
 def listed_boxes(boxes: Mapping[str, Any], *, root: Path, release: str, prefix: str = "") -> list[Row]:
@@ -66,7 +92,7 @@ def listed_boxes(boxes: Mapping[str, Any], *, root: Path, release: str, prefix: 
     path = Path(str(boxes["file"]))
     path = require_file(path if path.is_file() else root / path, release=release)
     edges, reader = [str(name) for name in boxes["box"]], boxes.get("reader")
-    names = {str(word): str(finding) for word, finding in dict(boxes.get("names", {})).items()}
+    names = {str(word): str(finding) for word, finding in dict(boxes.get("names") or {}).items()}
     rows = read_sheet(path, columns=[str(boxes["image"]), *edges, str(boxes["finding"]), *([str(reader)] if reader else [])])
     rows = [row for row in rows if any(row[edge] for edge in edges)]
     names_of = pd.Series([row[str(boxes["image"])] for row in rows], dtype=str)

@@ -67,16 +67,20 @@ def lookup(files: set[str]) -> Callable[[str], bool]:
     return is_there
 
 
-def is_used(file: str, used: set[str]) -> bool:
-    """Tell whether a row names the file, a folder that holds it, or one of its members.
+def usage(used: set[str]) -> Callable[[str], bool]:
+    """Tell whether a row names a file, a folder that holds it, or one of its members.
 
     Example:
-        >>> is_used("a/1.dcm", {"a"}), is_used("b.nii", {"b.nii/3"}), is_used("c.png", {"a"})
-        (True, True, False)
+        >>> is_used = usage({"a", "b.nii/3"})
+        >>> [is_used(file) for file in ("a/1.dcm", "b.nii", "c.png")]
+        [True, True, False]
     """
-    return any(parent in used for parent in (file, *(parent.as_posix() for parent in PurePosixPath(file).parents))) or any(
-        path.startswith(f"{file}/") for path in used
-    )
+    above = {parent.as_posix() for path in used for parent in PurePosixPath(path).parents}
+
+    def is_used(file: str) -> bool:
+        return file in used or file in above or any(parent.as_posix() in used for parent in PurePosixPath(file).parents)
+
+    return is_used
 
 
 def advice(absent: Iterable[str], orphans: Sequence[str]) -> str:
