@@ -28,6 +28,28 @@ def test_one_film_by_hand():
     assert look(heat, box(7, 7), film=film) | {"energy": 0.0} == {"hit": 0.0, "energy": 0.0, "area": pytest.approx(16 / 192), "middle": 1.0}
 
 
+@pytest.mark.parametrize(("cell", "middle"), [((0, 0), (2, 2)), ((3, 3), (14, 14)), ((0, 2), (2, 10)), ((2, 3), (10, 14))])
+def test_a_coarse_map_that_was_grown_points_to_the_middle_of_its_cell(cell, middle):
+    """Four by four cells of four pixels, grown as networks' maps are: beyond the outermost middles the border repeats."""
+    coarse = np.full((4, 4), 0.2, np.float32)
+    coarse[cell] = 1.0
+    at = np.clip((np.arange(SIDE) + 0.5) / 4 - 0.5, 0, 3)
+    low = np.minimum(at.astype(int), 2)
+    weight = np.zeros((SIDE, 4))
+    weight[np.arange(SIDE), low], weight[np.arange(SIDE), low + 1] = 1 - (at - low), at - low
+    heat = (weight @ coarse @ weight.T).astype(np.float32)
+    assert look(heat, box(middle[0] - 1, middle[1] - 1, size=2), film=FILM)["hit"] == 1
+
+
+def test_no_hit_at_all_is_no_proof_of_none():
+    table = played(np.random.default_rng(0), films=20, knows=False).assign(hit=0.0, usual=0.0)
+    found = results(table)
+    assert found.loc["pointing_game", ["value", "low"]].tolist() == [0, 0]
+    assert 0.15 < found.loc["pointing_game", "high"] < 0.2  # Wilson, 0 of 20
+    assert np.isnan(found.loc["pointing_over_usual_place", "low"])
+    assert "all films are alike" in found.loc["pointing_over_usual_place", "note"]
+
+
 def test_an_empty_map_is_a_miss_without_energy():
     found = look(np.zeros((SIDE, SIDE), np.float32), box(0, 0), film=FILM)  # the first pixel is no choice
     assert found["hit"] == 0
@@ -37,7 +59,7 @@ def test_an_empty_map_is_a_miss_without_energy():
 def test_a_patient_does_not_teach_the_usual_place_of_their_own_films():
     masks = [box(0, 0), box(0, 0), box(8, 8)]
     assert usual_place(masks, patient=["a", "a", "b"]).tolist() == [0.0, 0.0, 0.0]
-    assert usual_place(masks, patient=["a", "c", "b"]).tolist() == [1.0, 1.0, 0.0]
+    assert usual_place(masks, patient=["a", "c", "b"]).tolist() == [0.5, 0.5, 0.0]  # two places are drawn equally often
     assert np.isnan(usual_place(masks[:2], patient=["a", "a"])).all()
 
 
@@ -68,7 +90,9 @@ def test_no_alarm_for_maps_that_know_nothing_and_one_for_those_that_do():
     assert alarms["pointing_over_usual_place"] == 0  # the corner beats a blind guess
     found = results(played(rng, films=30, knows=True), replicates=200)
     assert found.loc["pointing_game", "value"] == 1
-    assert (found.loc[list(alarms), "low"] > 0).all()
+    assert (found.loc[["energy_over_anywhere", "pointing_over_usual_place"], "low"] > 0).all()
+    assert found.loc["pointing_over_anywhere", "value"] == 1 - 16 / SIDE**2
+    assert "all films are alike" in found.loc["pointing_over_anywhere", "note"]  # every map hits, every box has one size
 
 
 def test_rows():

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A network that sees brightness looks where bright lesions were drawn, through every fit and cut; a finished study can be asked."""
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
+from rich.console import Console
 from torch import nn
 
 from medsetu.backbone.network import Network
@@ -127,7 +129,11 @@ def test_a_finished_study_is_asked(say, finished, tmp_path):
     assert hits["n_samples"].between(1, 3).all()
     assert hits["value"].between(0, 1).all()
     assert "Where readers drew, and where networks look" in said
-    assert attention_view(table).row_count == len(hits)
+    view = attention_view(table)
+    assert view.row_count == len(hits) + len(hits[["run", "domain"]].drop_duplicates())
+    console = Console(file=io.StringIO(), width=80)
+    console.print(view)
+    assert all(f"  {finding} " in console.file.getvalue() for finding in set(hits["finding"])), "names are not broken"
 
 
 def test_a_study_without_drawings_says_what_to_do(say, finished, tmp_path, monkeypatch):

@@ -2,6 +2,7 @@
 """Drawings beside a frozen manifest: written once, made anew when they or the rule change, and no part of the fingerprint."""
 
 import io
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -11,6 +12,7 @@ from fakes import busi, vindr_cxr
 from fakes.folder import write
 from medsetu.core.errors import DataError
 from medsetu.core.table import read_table
+from medsetu.experiment import drawing
 from medsetu.experiment.drawing import DRAWINGS, LOCATION, PROBLEMS, REGIONS, STATE, drawing_view, read_regions, write_drawings
 from medsetu.experiment.prepare import prepare
 from medsetu.manifest.frozen import load
@@ -60,6 +62,30 @@ def test_tables_that_were_changed_are_refused(sides, tmp_path):
         read_regions(folder)
     (folder / STATE).write_text("{")
     assert read_regions(folder).empty
+
+
+def test_drawings_that_were_taken_away_are_not_found_again(sides, tmp_path):
+    folder = tmp_path / "out"
+    prepared = prepared_of(sides, folder)
+    write_drawings(prepared, folder, plan=SplitPlan())
+    without = replace(prepared, drawn=prepared.drawn.iloc[:0])
+    assert write_drawings(without, folder, plan=SplitPlan()) is None
+    assert read_regions(folder).empty
+
+
+def test_a_kill_between_two_tables_leaves_no_mixture(sides, tmp_path, monkeypatch):
+    folder = tmp_path / "out"
+    prepared = prepared_of(sides, folder)
+    first = write_drawings(prepared, folder, plan=SplitPlan())
+    write = drawing.write_table
+    with monkeypatch.context() as patch:
+        patch.setattr(drawing, "write_table", lambda table, path: write(table, path) if path.name == DRAWINGS else 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            write_drawings(prepared, folder, plan=SplitPlan(drawing="unanimous"))
+    assert read_regions(folder).empty
+    again = write_drawings(prepared, folder, plan=SplitPlan())
+    pd.testing.assert_frame_equal(read_regions(folder), again.regions)
+    pd.testing.assert_frame_equal(first.regions, again.regions)
 
 
 def test_nothing_is_written_where_nothing_was_drawn(tmp_path):

@@ -77,10 +77,19 @@ def test_where_nothing_was_found_the_weights_are_named(prepared):
     told = " ".join(shown(ledger_view(other.links, other, weights=load_weight_card("resnet18_timm"))).split())
     assert "No overlap found by the card of the weights: resnet18_timm, taught on imagenet-1k." in told
     assert "No overlap found by patient: 40 ids." in told
-    assert "0 of" in told
+    assert f"0 of {prepared.manifest['split'].isin(['test', 'crossfit']).sum()} tested samples are tagged." in told
     assert "rule" not in told, "no table without a line"
     scratch = " ".join(shown(ledger_view(other.links, other, weights=None)).split())
     assert "Nothing there to compare by: study, pretraining list, the card of the weights." in scratch
+
+
+def test_one_film_of_one_release_has_nothing_to_be_compared_with(prepared):
+    alone = {"files": 1, "patient ids": 1, "study ids": 0, "entries": 0, "releases": 1, "related": 0}
+    other = dataclasses.replace(prepared, links=prepared.links.iloc[:0], facts={**prepared.facts, "looked_at": alone})
+    told = " ".join(shown(ledger_view(other.links, other, weights=None)).split())
+    assert "No overlap found by what the releases say: 1 release." in told
+    absent = "pictures alike, also negatives and mirror images, study, pretraining list, the catalogue, the card of the weights"
+    assert f"Nothing there to compare by: {absent}." in told
 
 
 def test_a_long_ledger_is_cut_in_the_terminal_alone(prepared, recipe, tmp_path):

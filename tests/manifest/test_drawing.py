@@ -55,6 +55,14 @@ def test_votes_tell_who_read_and_drew_nothing():
     assert [row[4:6] for row in place_film(film(other)).regions] == [(2, 1), (2, 1)]
 
 
+def test_a_drawing_without_a_name_is_not_outvoted_by_readers_with_names():
+    drawn = [("mass", "", Drawn("box", (0, 0, 10, 10))), ("nodule", "r1", Drawn("box", (5, 5, 9, 9)))]
+    votes = {"mass": frozenset({"r1", "r2", "r3"})}
+    mass, nodule = (region(row) for row in place_film(film(drawn, readers=votes)).regions)
+    assert (mass[0]["n_readers"], mass[0]["n_drew"], mass[0]["rule"], int(mass[1].sum())) == (1, 1, "", 100)
+    assert (nodule[0]["n_readers"], int(nodule[1].sum())) == (1, 16), "a drawing of nobody known is no reader who saw no nodule"
+
+
 def test_what_does_not_fit_takes_part_in_nothing(tmp_path):
     Image.new("L", (8, 8), 255).save(tmp_path / "small.png")
     drawn = [("mass", "", Drawn("box", (50, 50, 60, 60))), ("mass", "", Drawn("mask", content="small.png", height=40, width=40)),

@@ -63,6 +63,19 @@ def test_films_of_one_patient_are_proven_and_share_a_part():
     ]
 
 
+def test_a_patient_on_two_sides_is_told_with_the_side_of_the_other_film():
+    table = rows(
+        ("a/1", "global", "p", "train"), ("b/1", "local", "p", "test"), ("b/2", "local", "q", "test"), ("b/3", "local", "q", "test")
+    )
+    found, one = ledger(table, patient="drop")
+    assert one.settled.excluded["sample_id"].tolist() == ["a/1"]
+    assert brief(found, "sample_id", "other", "other_domain", "action") == [
+        ["b/1", "a", "global", "the other left"],
+        ["b/2", "b", "local", "kept in one group"],
+        ["b/3", "b", "local", "kept in one group"],
+    ]
+
+
 def test_both_ends_of_a_pair_that_stayed_and_one_end_of_a_pair_that_left():
     table = rows(
         ("a/1", "global", NAN, "train"), ("a/2", "global", NAN, "train"), ("a/3", "global", NAN, "val"), ("b/1", "local", NAN, "test")

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How far readers agree on where a finding lies, with intervals over patients."""
 
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from typing import Final
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from medsetu.evaluation.bootstrap import expanded_level, patient_weights, percentile
 from medsetu.evaluation.interval import NAN, Estimate, check_level, join_notes
+from medsetu.evaluation.proportion import clustered_ratio, ratio_estimate
 from medsetu.evaluation.reader_table import ALL_READERS, COLUMNS
 
 MEASURES: Final = {
@@ -36,7 +37,7 @@ def clustered_mean(
         positive: Written to ``n_positive``.
 
     Returns:
-        The mean; NaN without films, without interval below three patients.
+        The mean; NaN without films, without interval below three patients or where all films are alike.
 
     Example:
         >>> found = clustered_mean([0.0, 1.0, 1.0, 0.0], cluster=["a", "b", "c", "d"], replicates=200)
@@ -53,11 +54,41 @@ def clustered_mean(
     if not table.size:
         return Estimate(NAN, NAN, NAN, *counts, "", join_notes("no such film", note))
     value = float(table.mean())
-    if counts[0] < FEWEST or replicates == 0:
-        return Estimate(value, NAN, NAN, *counts, "", join_notes(f"fewer than {FEWEST} patients: no interval", note))
+    few = f"fewer than {FEWEST} patients: no interval" if counts[0] < FEWEST else ""
+    if few or replicates == 0 or np.ptp(table) == 0:
+        why = few or ("no resamples asked for: no interval" if replicates == 0 else "all films are alike: resampling gives no interval")
+        return Estimate(value, NAN, NAN, *counts, "", join_notes(why, note))
     draws = np.concatenate([weight @ table / weight.sum(axis=1) for weight in patient_weights(codes, replicates=replicates, seed=seed)])
     ends, remark = percentile(draws, level=expanded_level(level, patients=counts[0]))
     return Estimate(value, *ends, *counts, "patient bootstrap, expanded percentile", join_notes(remark, note))
+
+
+def clustered_share(values: ArrayLike, *, cluster: ArrayLike | None, level: float = 0.95, positive: int = 0) -> Estimate:
+    """A share of films with a Wilson interval of the effective number of films, which 0 and 1 have too.
+
+    Args:
+        values: (n,) one number in [0, 1] per film; NaN is left out.
+        cluster: (n,) patient of each film; None: by film.
+        level: Confidence level in (0, 1).
+        positive: Written to ``n_positive``.
+
+    Returns:
+        The share; NaN without films.
+
+    Example:
+        >>> found = clustered_share([0.0, 0.0, 0.0, 0.0], cluster=None)
+        >>> found.value, found.low, round(found.high, 2)
+        (0.0, 0.0, 0.49)
+    """
+    table = np.asarray(values, dtype=np.float64)
+    kept = ~np.isnan(table)
+    names = np.arange(table.size) if cluster is None else np.asarray(cluster)
+    codes = np.unique(names[kept], return_inverse=True)[1].astype(np.int64)
+    counts = (int(codes.max(initial=-1)) + 1, int(kept.sum()), positive)
+    if not kept.any():
+        return Estimate(NAN, NAN, NAN, *counts, "", join_notes("no such film", BY_IMAGE if cluster is None else ""))
+    share = clustered_ratio(table[kept], np.ones(counts[1]), cluster=codes, level=level)
+    return replace(ratio_estimate(share, name="the share", counts=counts, level=level), note=BY_IMAGE if cluster is None else "")
 
 
 def patients_of(samples: "pd.Series[str]", patient: "pd.Series[str]") -> "np.ndarray[tuple[int], np.dtype[np.str_]] | None":

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from medsetu.core.table import RESULT_COLUMNS, conform
 from medsetu.evaluation.interval import Estimate, join_notes
-from medsetu.evaluation.location import clustered_mean, patients_of
+from medsetu.evaluation.location import clustered_mean, clustered_share, patients_of
 
 Map = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -33,6 +33,8 @@ METRICS: Final = {  # metric -> what is averaged over films, as a difference whe
     "energy_over_anywhere": ("energy", "area"),
 }
 NOTE: Final = "films labelled present whose region is seen; an aid to the eye, never a proof of what a network uses"
+SHARES: Final = ("pointing_game", "chance_middle", "chance_usual_place")  # of films; all others are means of numbers
+_EQUAL = 1e-6  # relative; growing a map rounds
 SILENT: Final = "maps were empty: a miss, without energy"
 
 
@@ -46,7 +48,9 @@ def look(heat: Map, region: Mask, *, film: Mask) -> dict[str, float]:
 
     Returns:
         ``hit`` (the maximum lies inside, 1 or 0; 0 for an empty map), ``energy`` (share of the map inside; NaN for an empty map), ``area``
-        (share of the film that is inside: the hit rate of a guess anywhere), ``middle`` (whether the middle of the picture is inside).
+        (share of the film that is inside: the hit rate of a guess anywhere), ``middle`` (whether the middle of the picture is inside). Of
+        equal maxima the one nearest to the middle of the picture counts: a coarse map that was grown repeats its outermost cells up to the
+        border, and the middle of such a cell is the inner end.
 
     Example:
         >>> heat, region = np.array([[0, 1], [0, 3]], np.float32), np.array([[False, False], [False, True]])
@@ -54,8 +58,9 @@ def look(heat: Map, region: Mask, *, film: Mask) -> dict[str, float]:
         {'hit': 1.0, 'energy': 0.75, 'area': 0.25, 'middle': 1.0}
     """
     total = float(heat.sum())
-    place = np.unravel_index(int(heat.argmax()), heat.shape)
     rows, columns = heat.shape
+    tied = np.argwhere(heat >= heat.max() * (1 - _EQUAL))
+    place = tuple(tied[np.hypot(*(tied - [(rows - 1) / 2, (columns - 1) / 2]).T).argmin()])
     return {
         "hit": float(total > 0 and bool(region[place])),
         "energy": float(heat[region].sum()) / total if total > 0 else float("nan"),
@@ -72,12 +77,13 @@ def usual_place(regions: Sequence[Mask], *, patient: Sequence[str] | NDArray[np.
         patient: (n,) patient of each.
 
     Returns:
-        (n,) 1 where the guess lies inside, else 0; NaN where there is no other patient.
+        (n,) 1 where the guess lies inside, else 0; of several places drawn equally often the share that lies inside; NaN where there is no
+        other patient.
 
     Example:
         >>> left, right = np.array([[True, False]]), np.array([[False, True]])
         >>> usual_place([left, left, right], patient=["a", "b", "c"]).tolist()
-        [1.0, 1.0, 0.0]
+        [0.5, 0.5, 0.0]
     """
     names = np.asarray(patient)
     total = np.sum(regions, axis=0, dtype=np.int64)
@@ -86,8 +92,8 @@ def usual_place(regions: Sequence[Mask], *, patient: Sequence[str] | NDArray[np.
         own = np.flatnonzero(names == name).tolist()
         others = total - np.sum([regions[place] for place in own], axis=0, dtype=np.int64)
         if others.max() > 0:
-            guess = np.unravel_index(int(others.argmax()), others.shape)
-            hits[own] = [float(regions[place][guess]) for place in own]
+            guess = others == others.max()
+            hits[own] = [float(regions[place][guess].mean()) for place in own]
     return hits
 
 
@@ -115,7 +121,10 @@ def pointing_results(
         empty = int(rows["energy"].isna().sum())
         for metric, columns in METRICS.items():
             values = rows[columns[0]] - rows[columns[1]] if len(columns) > 1 else rows[columns[0]]
-            mean = clustered_mean(values, cluster=cluster, replicates=replicates, seed=seed, level=level, positive=len(rows))
+            if metric in SHARES:
+                mean = clustered_share(values, cluster=cluster, level=level, positive=len(rows))
+            else:
+                mean = clustered_mean(values, cluster=cluster, replicates=replicates, seed=seed, level=level, positive=len(rows))
             named = {"run": run, "arm": arm, "split": "test", "domain": domain, "group": "all", "finding": finding, "metric": metric}
             found.append(named | _told(mean, by_image=cluster is None, note=f"{empty} {SILENT}" if empty else ""))
     return conform(pd.DataFrame(found, columns=list(RESULT_COLUMNS)), RESULT_COLUMNS, name="pointing results")

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from rich.table import Table
+from rich.text import Text
 
 from medsetu.backbone.network import Network
 from medsetu.core.errors import ConfigError
@@ -165,12 +166,15 @@ def attention_view(table: pd.DataFrame) -> Table:
     """
     title = "Where readers drew, and where networks look"
     view = Table(title=title, title_justify="left", title_style="bold", box=None, header_style="dim")
-    for name in ("arm", "side", "finding", "films", "hits", "usual place", "over usual place", "energy inside", "share of film"):
-        view.add_column(name, overflow="fold")
-    for (_, arm, domain, finding), rows in table.groupby(["run", "arm", "domain", "finding"], sort=False):
-        by = {row["metric"]: row for row in rows.to_dict("records")}
-        cells = [_cell(by[metric]) for metric in _SHOWN]
-        view.add_row(str(arm), str(domain), str(finding), str(by["pointing_game"]["n_samples"]), *cells)
+    view.padding, view.pad_edge = (0, 1, 0, 0), False
+    for name in ("arm, side and finding", "films", "hits", "usual place", "over usual place", "energy inside", "share of film"):
+        view.add_column(name, overflow="fold", no_wrap=name.startswith("arm"))
+    for (_, arm, domain), parts in table.groupby(["run", "arm", "domain"], sort=False):
+        view.add_row(Text(f"{arm}  {domain}", style="cyan"))
+        for finding, rows in parts.groupby("finding", sort=False):
+            by = {row["metric"]: row for row in rows.to_dict("records")}
+            cells = [_cell(by[metric]) for metric in _SHOWN]
+            view.add_row(f"  {finding}", str(by["pointing_game"]["n_samples"]), *cells)
     return view
 
 

@@ -44,12 +44,14 @@ def write_drawings(prepared: Prepared, folder: Path, *, plan: SplitPlan, workers
     """
     films = films_of(prepared.drawn, prepared.manifest, votes=prepared.votes, rule=plan.drawing)
     if not films:
+        (folder / STATE).unlink(missing_ok=True)  # what was drawn before is no longer believed
         return None
     key = key_of(films)
     if _known(folder) == key:
         tables = [read_table(folder / name) for name in (DRAWINGS, REGIONS)]
         problems = pd.read_csv(folder / PROBLEMS, dtype=str, keep_default_na=False)
         return Drawings(tables[0], tables[1], problems, key)
+    (folder / STATE).unlink(missing_ok=True)  # a kill between two tables leaves no mixture
     found = measure(films, workers=workers)
     for table, name in ((found.table, DRAWINGS), (found.regions, REGIONS), (found.problems, PROBLEMS)):
         write_table(table, folder / name)

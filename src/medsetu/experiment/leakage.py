@@ -69,23 +69,24 @@ def ledger_view(ledger: pd.DataFrame, prepared: Prepared, *, weights: WeightCard
     tested = prepared.manifest["split"].isin(TESTED)
     marked = tested & (prepared.manifest["sample_id"].isin(ledger.loc[ledger["action"].str.endswith("tagged"), "sample_id"]))
     lines = [Text(f"{len(counted) - MOST} further lines stand in {LEDGER}.")] if len(counted) > MOST else []
-    lines.append(Text(f"{marked.sum()} of {tested.sum()} tested samples are tagged; results are given with and without them."))
+    both = "; results are given with and without them" if marked.any() else ""
+    lines.append(Text(f"{marked.sum()} of {tested.sum()} tested samples are tagged{both}."))
     lines += [Text(f"{line}.") for line in _nothing(set(ledger["rule"]), prepared.facts["looked_at"], weights)]
     return Group(Text(), *([view] if len(counted) else []), *lines)
 
 
 def _nothing(found: set[str], looked: Mapping[str, Any], weights: WeightCard | None) -> list[str]:
     """Say of each rule without a line what was looked at, or that there was nothing to look at."""
-    files = int(looked["files"])
+    files, releases = int(looked["files"]), int(looked["releases"])
     taught = "" if weights is None else f"{weights.name}, taught on {', '.join(weights.trained_on)}"
     said: dict[tuple[str, ...], tuple[str, str]] = {
         (EXACT,): ("equal bytes", f"{files} files"),
-        tuple(CHANGES): ("pictures alike, also negatives and mirror images", f"{files * (files - 1) // 2} pairs"),
+        tuple(CHANGES): ("pictures alike, also negatives and mirror images", _counted(files * (files - 1) // 2, "pairs")),
         (PATIENT,): ("patient", _counted(looked["patient ids"], "ids")),
         (STUDY,): ("study", _counted(looked["study ids"], "ids")),
         (LISTED,): ("pretraining list", _counted(looked["entries"], "entries")),
-        (CATALOGUE,): ("the catalogue", f"{looked['releases']} releases"),
-        (TOLD,): ("what the releases say", f"{looked['releases']} releases"),
+        (CATALOGUE,): ("the catalogue", _counted(releases if releases > 1 else 0, "releases")),
+        (TOLD,): ("what the releases say", f"{releases} release{'' if releases == 1 else 's'}"),
         (BACKBONE,): ("the card of the weights", taught),
     }
     left = [told for rules, told in said.items() if not found & set(rules)]

@@ -217,8 +217,9 @@ def _row(film: Film, mark: Mark, box: Edges, mask: Mask | None, note: str) -> tu
 
 
 def _region(film: Film, finding: str, own: Mapping[str, Mask], who_drew: frozenset[str]) -> tuple[Any, ...]:
-    """One region; where no votes tell who read, whoever drew anything on the film did."""
-    readers = sorted(film.readers.get(finding, who_drew) | set(own))
+    """One region; where no votes tell who read, whoever drew anything on the film did. Drawings without a reader's name are no vote."""
+    unnamed = set(own) == {""}  # of a consensus, or of nobody known: readers by name cannot outvote it
+    readers = [""] if unnamed else sorted(film.readers.get(finding, who_drew - {""}) | set(own))
     rows, columns = grid_shape(film.height, film.width)
     masks = [own.get(reader, np.zeros((rows, columns), dtype=bool)) for reader in readers]
     region = fuse_masks(masks, rule=film.rule)

@@ -232,7 +232,13 @@ def _same_id(manifest: pd.DataFrame, everyone: pd.DataFrame, *, unit: str, rule:
     rows = manifest[manifest["sample_id"].isin(shared.index)]
     apart = rows["sample_id"].map(sides.set_axis(known["sample_id"])) > 1
     action = np.where(apart, GONE, KEPT)
-    return _rows(rows, rule=rule, action=action).assign(other=rows["release"], other_domain=rows["domain"], certainty=PROVEN)
+    place = known[[unit, "release", "domain"]].drop_duplicates()
+    ends = rows.loc[apart, ["sample_id", unit, "domain"]].merge(place, on=unit, suffixes=("", "_there"))
+    ends = ends[ends["domain"] != ends["domain_there"]].drop_duplicates("sample_id").set_index("sample_id")
+    other, domain = (rows[name].to_numpy(object, copy=True) for name in ("release", "domain"))
+    away = rows.loc[apart, "sample_id"]
+    other[apart], domain[apart] = away.map(ends["release"]), away.map(ends["domain_there"])
+    return _rows(rows, rule=rule, action=action).assign(other=other, other_domain=domain, certainty=PROVEN)
 
 
 def _pictures(manifest: pd.DataFrame, everyone: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:

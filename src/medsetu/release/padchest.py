@@ -147,7 +147,7 @@ class PadChest:
     def _facts(self, row: Mapping[str, str]) -> dict[str, object]:
         return {
             "patient_id": pseudonym(self.name, row["PatientID"]) if row["PatientID"] else float("nan"),
-            "study_id": pseudonym(self.name, f"study/{row['StudyID']}"),
+            "study_id": pseudonym(self.name, f"study/{row['StudyID']}") if row["StudyID"] else float("nan"),
             "view": _VIEWS.get(row["Projection"].upper(), ""),
             "sex": sex_letter(row["PatientSex_DICOM"]),
             "age_years": _age(row["StudyDate_DICOM"], row["PatientBirth"]),
