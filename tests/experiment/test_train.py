@@ -29,7 +29,7 @@ RELEASES = {  # folder below the data folder -> what writes it
     "dmid": lambda root: dmid.write(root, per_class=10),
     "mini_mias": lambda root: mini_mias.write(root, per_class=12),
 }
-RECIPES = sorted(path.stem for path in (config_folder() / "recipe").glob("*.yaml") if path.stem != "demo")
+RECIPES = sorted(path.stem for path in (config_folder() / "recipe").glob("*.yaml") if path.stem not in ("demo", "release"))
 CROSSFIT = ("manifest.crossfit.when=always", "manifest.crossfit.folds=2", "manifest.crossfit.repeats=1", "logger=csv")
 
 

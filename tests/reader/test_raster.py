@@ -249,7 +249,7 @@ def test_truncation_is_refused(kind: str, kept: float) -> None:
 def test_bombs_are_refused_before_they_are_decoded() -> None:
     with pytest.raises(DataError, match="at most 100000000 pixels"):
         read_raster(png(12000, 12000, 8, 0, b"\0"))
-    with pytest.raises(DataError, match="DecompressionBombError"):
+    with pytest.raises(DataError, match="more pixels than any film has"):
         read_raster(png(60000, 60000, 8, 0, b"\0"))
 
 
