@@ -8,6 +8,7 @@ import pytest
 from fakes.identified import SECRETS, identified_folder
 from medsetu import cli
 from medsetu.core.errors import DataError
+from medsetu.experiment import audit
 from medsetu.privacy.audit import reference
 
 DATA = Path(os.environ.get("MEDSETU_DATA", Path(__file__).parents[3] / "shared" / "data"))
@@ -38,6 +39,14 @@ def test_findings_are_reported_and_leave_with_code_6(say, tmp_path):
     written = "".join(path.read_text() for path in (tmp_path / "audit").iterdir())
     assert not [secret for secret in SECRETS if secret in out + err + written]
     assert json.loads((tmp_path / "audit" / "audit.json").read_text())["files"]["audited"] == 3
+
+
+def test_rules_beyond_the_last_line_are_told_by_their_kind(say, tmp_path, monkeypatch):
+    monkeypatch.setattr(audit, "_SHOWN", 2)
+    _, out, _ = say(identified_folder(tmp_path / "in"), "pixels=false")
+    told = " ".join(out.partition("more rules: ")[2].split())
+    assert "of kind 'private'" in told
+    assert "of kind 'uid'" in told
 
 
 def test_a_file_that_cannot_be_read_is_no_clean_one(say, tmp_path):

@@ -112,6 +112,14 @@ def test_the_terminal_tells_contradictions_and_agreement(sides, tmp_path):
     assert "6 cut at the border of the image" in text
 
 
+def test_the_terminal_tells_of_readers_who_only_voted(sides, tmp_path):
+    prepared = prepared_of(sides, tmp_path / "out")
+    assert "never drew" not in shown(prepared, tmp_path / "out")
+    voter = prepared.votes.iloc[:1].assign(reader="r0", vote=1.0)
+    more = replace(prepared, votes=pd.concat([prepared.votes, voter]))
+    assert f"{voter['release'].iloc[0]}: readers who voted and never drew, left out of every region: 1" in shown(more, tmp_path / "out")
+
+
 def test_masks_in_files(tmp_path):
     release = Busi(busi.write(tmp_path / "busi"))
     (tmp_path / "busi" / "Dataset_BUSI_with_GT" / "malignant" / "malignant (3)_mask.png").write_bytes(b"")

@@ -10,7 +10,7 @@ from PIL import Image
 
 from fakes import vindr_cxr
 from medsetu.manifest.build import build
-from medsetu.manifest.drawing import DRAWING_COLUMNS, REGION_COLUMNS, Film, Mark, films_of, key_of, measure, place_film
+from medsetu.manifest.drawing import DRAWING_COLUMNS, REGION_COLUMNS, Film, Mark, films_of, key_of, measure, only_voted, place_film
 from medsetu.manifest.drawing_table import summarise_drawings
 from medsetu.manifest.plan import SplitPlan
 from medsetu.manifest.region import box_mask
@@ -61,6 +61,18 @@ def test_a_drawing_without_a_name_is_not_outvoted_by_readers_with_names():
     mass, nodule = (region(row) for row in place_film(film(drawn, readers=votes)).regions)
     assert (mass[0]["n_readers"], mass[0]["n_drew"], mass[0]["rule"], int(mass[1].sum())) == (1, 1, "", 100)
     assert (nodule[0]["n_readers"], int(nodule[1].sum())) == (1, 16), "a drawing of nobody known is no reader who saw no nodule"
+
+
+def test_who_only_votes_does_not_outvote_a_drawing(built):
+    assert only_voted(built.drawn, built.votes).empty
+    second = built.votes[built.votes["reader"] == built.votes["reader"].iloc[0]].assign(reader="r0", finding="tuberculosis", vote=1.0)
+    silent = second.assign(reader="r1", vote=0.0)  # saw nothing anywhere, so there was nothing to draw
+    votes = pd.concat([built.votes, second, silent])
+    assert only_voted(built.drawn, votes).to_numpy().tolist() == [["vindr_cxr", "r0"]]
+    asked = films_of(built.drawn, built.manifest, votes=votes, rule="majority")
+    told = {name for one in asked for name in one.readers.get("tuberculosis", ())}
+    assert "r1" in told
+    assert "r0" not in told
 
 
 def test_what_does_not_fit_takes_part_in_nothing(tmp_path):

@@ -35,3 +35,9 @@ def test_patterns_and_places_are_said():
     assert describe("sheet/looks like mobile").what == "what looks like a mobile"
     assert describe("dicom/looks like aadhaar/in a sequence").what == "what looks like an aadhaar, in a sequence"
     assert describe("path/looks like date").kind == "date"
+
+
+def test_private_attributes_have_no_made_up_tag():
+    assert describe("dicom/private").what == "Private Attributes"
+    assert describe("dicom/private/in a sequence").what == "Private Attributes, in a sequence"
+    assert describe("dicom/kept/00101010").what.startswith("(0010,1010) Patient's Age, ")

@@ -115,12 +115,19 @@ def view(audit: FolderAudit) -> Group:
         table.add_row(
             Text(row["kind"], style="bold" if row["counts"] else "dim"), row["what"], row["where"], str(row["count"]), str(row["files"])
         )
-    more = len(audit.findings) - _SHOWN
-    rest = [Text(f"and {more} more rules", style="dim")] if more > 0 else []
+    rest = [Text(line, style="dim") for line in _more(audit)]
     reasons = audit.files.loc[audit.files["reason"] != "", "reason"].value_counts()
     unread = [Text(f"{number} not read: {reason}", style="dim") for reason, number in reasons.head(5).items()]
     rows: list[RenderableType] = [Text(), table] if len(audit.findings) else []
     return Group(Text(verdict(audit), style="bold"), *rows, *rest, *unread)
+
+
+def _more(audit: FolderAudit) -> list[str]:
+    """Say of which kinds the rules are that the terminal leaves out: text in the pixels must not be missed behind many dates."""
+    left = audit.findings.iloc[_SHOWN:]
+    counts = left["kind"].value_counts(sort=False)
+    kinds = ", ".join(f"{count} of kind '{kind}'" for kind, count in counts.items())
+    return [f"and {len(left)} more rules: {kinds}"] if len(left) else []
 
 
 def _most(audit: FolderAudit) -> str:

@@ -13,7 +13,7 @@ from rich.text import Text
 from medsetu.core.run import write_json
 from medsetu.core.table import read_table, write_table
 from medsetu.evaluation.location import location_table
-from medsetu.manifest.drawing import REGION_COLUMNS, Drawings, films_of, key_of, measure
+from medsetu.manifest.drawing import REGION_COLUMNS, Drawings, films_of, key_of, measure, only_voted
 from medsetu.manifest.drawing_table import drawing_sentences, summarise_drawings
 from medsetu.manifest.plan import SplitPlan
 from medsetu.manifest.prepared import Prepared
@@ -112,10 +112,16 @@ def drawing_view(drawings: Drawings, prepared: Prepared, folder: Path) -> Group:
             counts = [str(row["boxes"] + row["masks"]), str(row["films"]), present, absent, str(row["left_out"])]
             view.add_row(f"  {row['finding']}", *counts, _iou(table, str(release), row["finding"]))
     rest = len(summary) - MOST_ROWS
-    lines = [Text(f"- {sentence}") for sentence in drawing_sentences(summary, drawings.problems, prepared.manifest)]
+    sentences = [*drawing_sentences(summary, drawings.problems, prepared.manifest), *_voters(prepared)]
+    lines = [Text(f"- {sentence}") for sentence in sentences]
     more = f"{rest} further findings; " if rest > 0 else ""
     told = f"{more}every drawing: {DRAWINGS}; regions by finding: {REGIONS}; agreement on the place: {LOCATION}; left out: {PROBLEMS}"
     return Group(Text(), view, *lines, Text(told))
+
+
+def _voters(prepared: Prepared) -> list[str]:
+    counts = only_voted(prepared.drawn, prepared.votes)["release"].value_counts(sort=False)
+    return [f"{release}: readers who voted and never drew, left out of every region: {count}" for release, count in counts.items()]
 
 
 def _iou(table: pd.DataFrame, release: str, finding: str) -> str:

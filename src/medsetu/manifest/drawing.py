@@ -129,7 +129,7 @@ def films_of(drawn: pd.DataFrame, manifest: pd.DataFrame, *, votes: pd.DataFrame
     Args:
         drawn: ``release.drawing.DRAWN_COLUMNS`` of all releases.
         manifest: Samples with release, root, height and width.
-        votes: What each reader said; who read a film and drew nothing is known from them.
+        votes: What each reader said; who read a film and drew nothing is known from them. Those of ``only_voted`` are no such readers.
         rule: One of ``manifest.region.REGION_RULES``.
 
     Returns:
@@ -138,7 +138,7 @@ def films_of(drawn: pd.DataFrame, manifest: pd.DataFrame, *, votes: pd.DataFrame
     facts = manifest[["sample_id", "release", "root", "height", "width"]]
     there = drawn[drawn["sample_id"].isin(facts["sample_id"])]
     release = dict(zip(facts["sample_id"], facts["release"], strict=True))
-    said = votes[votes["sample_id"].isin(there["sample_id"])]
+    said = votes[votes["sample_id"].isin(there["sample_id"]) & ~votes["reader"].isin(only_voted(drawn, votes)["reader"])]
     readers: dict[str, dict[str, frozenset[str]]] = {}
     for (sample, finding), rows in said.groupby(["sample_id", "finding"])["reader"]:
         readers.setdefault(str(sample), {})[str(finding)] = frozenset(rows)
@@ -150,6 +150,31 @@ def films_of(drawn: pd.DataFrame, manifest: pd.DataFrame, *, votes: pd.DataFrame
         Film(sample, name, Path(root), int(height), int(width), tuple(marks[sample]), readers.get(sample, {}), rule)
         for sample, name, root, height, width in listed
     ]
+
+
+def only_voted(drawn: pd.DataFrame, votes: pd.DataFrame) -> pd.DataFrame:
+    """Find readers who were not asked to draw: they call findings present, and drew nothing on any film of a release on which others drew.
+
+    Counted as readers who saw nothing, they would outvote every drawing.
+
+    Args:
+        drawn: ``release.drawing.DRAWN_COLUMNS`` of all releases.
+        votes: What each reader said.
+
+    Returns:
+        ``release, reader`` (a pseudonym), a row each.
+
+    Example:
+        >>> drawn = pd.DataFrame({"sample_id": ["a/1"], "reader": ["Dr X"]})
+        >>> votes = pd.DataFrame({"release": "a", "reader": [reader_pseudonym("a", "Dr X"), "r2", "r3"], "vote": [1.0, 1.0, 0.0]})
+        >>> only_voted(drawn, votes)["reader"].tolist()
+        ['r2']
+    """
+    release = [str(sample).partition("/")[0] for sample in drawn["sample_id"]]
+    hands = pd.DataFrame({"release": release, "reader": drawn["reader"]}).drop_duplicates()
+    drew = {reader_pseudonym(name, reader) for name, reader in zip(hands["release"], hands["reader"], strict=True) if reader}
+    present = votes[(votes["vote"] == 1) & votes["release"].isin(set(release)) & ~votes["reader"].isin(drew)]
+    return present[["release", "reader"]].drop_duplicates(ignore_index=True)
 
 
 def _mark(row: Any, release: str) -> Mark:  # noqa: ANN401 - a row of a data frame

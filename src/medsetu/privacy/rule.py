@@ -145,10 +145,10 @@ def describe(rule: str) -> Described:
     where = _SOURCES.get(source, source)
     if name == KEPT:
         row = rows()[suffix]
-        return Described(rule, where, f"{_tag(row.tag)} {row.name}, kept under a declared option", NOTICE)
+        return Described(rule, where, f"{_tag(row.tag)}{row.name}, kept under a declared option", NOTICE)
     if source == "dicom" and name in rows():
         row = rows()[name]
-        what, kind = (f"{_tag(row.tag)} {row.name}", row.kind)
+        what, kind = (f"{_tag(row.tag)}{row.name}", row.kind)
     elif name.startswith("looks like "):
         what, kind = (
             name.replace("looks like", "what looks like a" + ("n" if name[11] in "ae" else "")),
@@ -160,4 +160,5 @@ def describe(rule: str) -> Described:
 
 
 def _tag(tag: str) -> str:
-    return f"({tag[:4]},{tag[4:]})"
+    """The tag as the standard writes it; private attributes share one row and have none."""
+    return "" if tag == "private" else f"({tag[:4]},{tag[4:]}) "

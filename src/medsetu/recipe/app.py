@@ -16,6 +16,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
+from medsetu.catalog.card import Card, load_card
 from medsetu.core.errors import ConfigError, MedsetuError
 
 Task = Callable[[dict[str, Any]], Any]
@@ -118,7 +119,7 @@ def explain(error: Exception, *, verb: str, folder: Path, words: Sequence[str] =
         cause = cause.__cause__
     text = str(error)
     if isinstance(error, MissingConfigException):
-        return _unknown_option(text, error.options or [])
+        return _unknown_option(text, error.options or [], cards=folder / "catalog")
     if isinstance(error, SearchPathException):
         return ConfigError(what="The folder given with --config-dir does not exist", where="Command line", remedy="Correct the path")
     if isinstance(error, OverrideParseException):
@@ -136,18 +137,31 @@ def explain(error: Exception, *, verb: str, folder: Path, words: Sequence[str] =
     )
 
 
-def _unknown_option(text: str, options: Sequence[str]) -> ConfigError:
+def _unknown_option(text: str, options: Sequence[str], *, cards: Path) -> ConfigError:
     found = re.search(r"Could not find '([^']+)'", text) or re.search(r"Cannot find primary config '([^']+)'", text)
     name = found.group(1) if found else "?"
     group, _, value = name.rpartition("/")
+    if group == "release" and (cards / f"{value}.yaml").is_file():
+        return _unread_release(load_card(value, cards))
     where = f"Config group '{group}'" if group else "Configuration"
     return ConfigError(what=f"There is no '{value}'", where=where, value=value, allowed=sorted(options))
+
+
+def _unread_release(card: Card) -> ConfigError:
+    """A name that the catalogue knows and no adapter reads: a release of which there is only a card, or no release at all."""
+    near = f". Look at {', '.join(card.see)}" if card.see else ""
+    return ConfigError(
+        what=f"The catalogue knows '{card.name}', but no adapter reads it{f': {card.tombstone}' if card.tombstone else ''}",
+        where=f"medsetu catalog show {card.name}",
+        remedy=f"Choose another release{near}" if card.tombstone else "Describe its folder as release=table (docs/own_data.md)",
+    )
 
 
 def _unknown_key(full: str, *, keys: Sequence[str], detail: str) -> ConfigError:
     parent, _, leaf = full.rpartition(".")
     if not keys:
-        return ConfigError(what=detail, where=f"Key '{full}'", remedy="Use `--cfg job` to see every key")
+        remedy = f"Use `--cfg job` to see every key; where '{parent}' is an empty mapping, write + before it: '+{parent}={{...}}'"
+        return ConfigError(what=detail, where=f"Key '{full}'", remedy=remedy if parent else "Use `--cfg job` to see every key")
     return ConfigError(
         what=f"There is no key '{full}'", where=f"Under '{parent}'" if parent else "At the top level", value=leaf, allowed=keys
     )
