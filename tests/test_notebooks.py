@@ -14,7 +14,54 @@ NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 CELL_LIMIT = 240  # seconds; a whole notebook takes about 60 on one core
 MACHINE = re.compile(r"(?<![\w.:/})<>-])[/~]\w*/\w|\b[A-Za-z]:\\")  # /home/..., ~/..., C:\...
 SAME_ROW = r"</t[dh]>(?:(?!</tr>).)*"
-TOLD = {  # what the prose of a notebook relies on: rows of its tables as first and later cell, and pictures
+TOLD = {  # what the prose of a notebook relies on: rows of its tables as first and later cell, lines of a terminal, and pictures
+    "1_audit_a_release": (
+        r"dmid +India +MG +510 +CC-BY-4.0 +open +yes",
+        r"ibcd +India +MG +- +not found +none +no ",
+        r"mammo_bench [^\n]*CC-BY-NC-SA +sign-in +no ",
+        "3 entries",
+        f"<td>unverified{SAME_ROW}licence",
+        f"<td>traps{SAME_ROW}No patient ids",
+        "knows 'ibcd', but no adapter reads it: [^\n]*Look at dmid.\nexit code 2",
+        f"<td>tombstone{SAME_ROW}dmid",
+        f"<td>sources{SAME_ROW}no proof",
+        r"NonCommercial, section 2\(a\)\(1\) of CC-BY-NC-SA-4.0: [^\n]*\nexit code 5",
+        "audit.html[^$]*exit code 6",
+        "Rules planted: 32. Found in as many files as planted: 32. Found and not planted: 0.",
+        r"Lines of text painted over: 3.\nSecond audit: Audited 58 files: no findings by these rules.\nOutput: clean\nexit code 0",
+        "Originals unchanged: True",
+        *(f"<th>{word}</th>\\s*<td>[1-9]\\d*</td>\\s*<td>0</td>" for word in ("Kamala", "Devi", "HOSP", "2345 6789 0124", "ACME")),
+        r"<th>village head</th>\s*<td>1</td>\s*<td>1</td>",
+        "Sex, age and days between films kept: True - days moved: True",
+        r"<th>10</th>\s*<td></td>\s*<td>MS-",
+        r"were quarantined\nPrivacy of phantom",
+        r"quarantined \(broken off\)</th>\s*<td>1</td>\s*<td>1</td>",
+        r"images without row \(the telling folder\)</th>\s*<td>1</td>\s*<td>1</td>",
+        r"rows without image \(one per reader\)</th>\s*<td>2</td>\s*<td>2</td>",
+        r"films analysed</th>\s*<td>54</td>\s*<td>54</td>",
+        *(
+            f"<th>{number}</th>\\s*<td>clinic/teaching/{name}</td>\\s*<td>{kind}</td>\\s*<td>{kind}{SAME_ROW}</tr>{end}"
+            for number, name, kind, end in (
+                (0, "T0.png", "near", ""),
+                (1, "T1.png", "inverted", ""),
+                (2, "T2.png", "mirrored", ""),
+                (3, "T3.jpg", "near", r"\s*</tbody>"),
+            )
+        ),
+        "patients of these copies: 11. Global films that left: 11.",
+        "in more than one part: 0\n",
+        r"readers differ</th>\s*<td>8</td>\s*<td>8</td>",
+        r"left unknown</th>\s*<td>8</td>\s*<td>8</td>",
+        r"Cohen's kappa</th>\s*<td>0.704</td>\s*<td>0.704</td>",
+        r"beside their film</th>\s*<td>1</td>\s*<td>1</td>",
+        r"labelled absent</th>\s*<td>1</td>\s*<td>1</td>",
+        r"regions left empty</th>\s*<td>0</td>\s*<td>0</td>",
+        "clinic: readers who voted and never drew, left out of every region: 1",
+        "unchanged, the frozen splits are used again",
+        r"1 labels changed[^\n]*\nexit code 3",
+        "no_ids: No patient ids: splits and intervals are by image",
+        r"Patients with several films: \d+. Of them in more than one part: [1-9]",
+    ),
     "3_read_a_shift_report": (
         f"gap: auroc{SAME_ROW}is worse than model on the global side",
         f"shift named{SAME_ROW}prevalence and covariate",
@@ -26,7 +73,7 @@ TOLD = {  # what the prose of a notebook relies on: rows of its tables as first 
         f"sort by device{SAME_ROW}device tells the classes apart",
         f"image appearance{SAME_ROW}refused: no overlap",
         f"how much{SAME_ROW}gap [+]",
-    )
+    ),
 }
 
 
