@@ -26,6 +26,13 @@ def test_the_second_waits_for_the_first(tmp_path):
     assert order == ["first", "second"]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="nothing is locked there")
+def test_who_does_not_wait_is_told(tmp_path):
+    with locked(tmp_path / "lock"), pytest.raises(BlockingIOError):
+        locked(tmp_path / "lock", wait=False)
+    locked(tmp_path / "lock", wait=False).close()
+
+
 def test_what_cannot_be_written_is_an_error(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match="file"):

@@ -94,6 +94,18 @@ def test_the_bytes_are_synced_before_the_record_names_them(tmp_path, monkeypatch
     assert order == ["bytes", "record"]
 
 
+@pytest.mark.parametrize("lacking", [("fdatasync",), ("fdatasync", "pwrite")], ids=["macOS", "Windows"])
+def test_systems_that_lack_a_call(tmp_path, monkeypatch, lacking):
+    for name in lacking:
+        monkeypatch.delattr(os, name)
+    part = _part(tmp_path)
+    part.write(5, b"world")
+    part.write(0, b"hello")
+    part.save()
+    assert part.missing(10) == []
+    assert part.finish().read_bytes() == b"helloworld"
+
+
 def test_several_threads_write_one_part(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "SAVE_EVERY_S", 0.0)
     content = random.Random(2).randbytes(64 * 1000)  # noqa: S311 - no secret

@@ -14,6 +14,7 @@ from medsetu.core.errors import ResourceError
 from medsetu.core.run import write_json
 
 SAVE_EVERY_S = 1.0  # seconds between two times that what has arrived is put on record
+_BINARY = getattr(os, "O_BINARY", 0)  # Windows would change line ends
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 Spans = list[tuple[int, int]]
 
@@ -75,7 +76,7 @@ class Part:
             path.parent.mkdir(parents=True, exist_ok=True)
             if not self._spans:
                 self._record.unlink(missing_ok=True)
-            self._handle = os.open(self.path, os.O_RDWR | os.O_CREAT | (0 if self._spans else os.O_TRUNC), 0o644)
+            self._handle = os.open(self.path, os.O_RDWR | os.O_CREAT | _BINARY | (0 if self._spans else os.O_TRUNC), 0o644)
         except OSError as error:
             raise _lost(error, self.path) from error
 
@@ -102,7 +103,7 @@ class Part:
             try:
                 written = 0
                 while written < len(block):
-                    written += os.pwrite(self._handle, memoryview(block)[written:], offset + written)
+                    written += _write_at(self._handle, memoryview(block)[written:], offset + written)
             except OSError as error:
                 raise _lost(error, self.path) from error
             self._spans = join([*self._spans, (offset, offset + len(block))])
@@ -130,7 +131,7 @@ class Part:
             spans = list(self._spans)
             self._saved_at = time.monotonic()
         try:
-            os.fdatasync(self._handle)
+            _sync(self._handle)
         except OSError as error:
             raise _lost(error, self.path) from error
         write_json(self._record, {"identity": self._identity, "spans": spans})
@@ -173,6 +174,20 @@ class Part:
             return []
         same = record.get("identity") == self._identity
         return spans if same and all(0 <= start < stop <= size for start, stop in spans) else []
+
+
+def _write_at(handle: int, block: memoryview, offset: int) -> int:
+    if hasattr(os, "pwrite"):
+        return os.pwrite(handle, block, offset)
+    os.lseek(handle, offset, os.SEEK_SET)  # Windows; the lock of the part is held
+    return os.write(handle, block)
+
+
+def _sync(handle: int) -> None:
+    if hasattr(os, "fdatasync"):
+        os.fdatasync(handle)
+    else:  # macOS and Windows have none
+        os.fsync(handle)
 
 
 def is_full(error: OSError) -> bool:

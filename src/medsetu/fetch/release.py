@@ -2,9 +2,7 @@
 """All files of a release: what is already there is left, the rest is brought, checked, unpacked and put in its place."""
 
 import contextlib
-import fcntl
 import logging
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -12,6 +10,7 @@ from pathlib import Path
 
 from medsetu.catalog.file import RemoteFile
 from medsetu.core.errors import ResourceError
+from medsetu.core.lock import locked
 from medsetu.fetch.check import check, require_room
 from medsetu.fetch.link import Offer
 from medsetu.fetch.record import Record
@@ -154,20 +153,14 @@ def _length(offer: Offer, file: RemoteFile) -> int:
 def _alone(work: Path) -> Iterator[None]:
     """Keep two processes from writing into one folder; the lock goes with the process, however it ends."""
     try:
-        work.mkdir(parents=True, exist_ok=True)
-        handle = os.open(work / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+        stream = locked(work / "lock", wait=False)
+    except BlockingIOError as error:
+        raise ResourceError(
+            what="Another process is fetching into the same folder", where=str(work), remedy="Wait for it, or stop it"
+        ) from error
     except OSError as error:
         raise ResourceError(
             what=f"The folder cannot be written ({error.strerror})", where=str(work), remedy="Correct the permissions, or choose folder=..."
         ) from error
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(handle)
-        raise ResourceError(
-            what="Another process is fetching into the same folder", where=str(work), remedy="Wait for it, or stop it"
-        ) from error
-    try:
+    with stream:
         yield
-    finally:
-        os.close(handle)
