@@ -128,6 +128,11 @@ def test_masks_in_files(tmp_path):
     drawings = write_drawings(prepared, folder, plan=SplitPlan(), workers=1)
     assert set(drawings.table["form"]) == {"mask"}
     assert drawings.problems["sample_id"].unique().tolist() == ["busi/Dataset_BUSI_with_GT/malignant/malignant (3).png"]
+    path = tmp_path / "busi" / "Dataset_BUSI_with_GT" / "malignant" / "malignant (3)_mask.png"
+    path.write_bytes(path.with_name("malignant (2)_mask.png").read_bytes())
+    mended = write_drawings(prepared, folder, plan=SplitPlan(), workers=1)
+    assert mended.problems.empty, "a mask that was changed is opened again"
+    path.write_bytes(b"")
     text = shown(prepared, folder)
     assert "drawings left out" in text
     two = drawings.regions[drawings.regions["sample_id"].str.endswith("malignant (2).png")]

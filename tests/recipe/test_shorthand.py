@@ -61,5 +61,8 @@ def test_a_table_of_your_own_has_the_name_you_give():
 def test_a_recipe_beside_it_and_an_unknown_side_are_refused():
     with pytest.raises(ConfigError, match="one of the two"):
         words("release=nitrd", "recipe=demo")
+    for word in ("release=", "release=[]", "release=[nitrd,]"):
+        with pytest.raises(ConfigError, match="No release is named"):
+            words(word)
     with pytest.raises(ConfigError, match="local"):
         words("release=nitrd", "side=lokal")

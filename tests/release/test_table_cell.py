@@ -29,6 +29,10 @@ def test_a_misspelt_word_is_named():
         rule_of({"column": "x", "positiv": ["TB"]})
     with pytest.raises(ConfigError, match="names no column"):
         rule_of({"positive": ["TB"]})
+    for nothing in (None, True, ["a", "b"], {"column": None}):
+        with pytest.raises(ConfigError, match="names no column"):
+            rule_of(nothing)
+    assert rule_of(5)["column"] == "5"  # as YAML reads the name of a column
     with pytest.raises(ConfigError, match="'b' is not known"):
         require_known(["a", "b"], ["a"], where="test")
 

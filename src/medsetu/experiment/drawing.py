@@ -28,7 +28,7 @@ def write_drawings(prepared: Prepared, folder: Path, *, plan: SplitPlan, workers
     """Place what was drawn on the films of a manifest and write it beside it; what lies there for the same drawings is used again.
 
     The tables are no part of the manifest's fingerprint: nothing is trained on them, and a study stays what it was when boxes are added.
-    Pixels of masks count by the path of their file: remove ``drawings.json`` after changing one.
+    Masks in files count by size and time of change.
 
     Args:
         prepared: The manifest with ``drawn``.

@@ -14,9 +14,11 @@ from medsetu.core.run import content_key
 from medsetu.core.worker import cores, run_batches
 from medsetu.manifest.region import Mask, fuse_masks, grid_shape, on_grid, overlap
 from medsetu.manifest.vote import reader_pseudonym
+from medsetu.reader.drawn import MASK as STORED
 from medsetu.reader.drawn import Drawn, place
 from medsetu.reader.frame import Edges
 from medsetu.reader.rle import encode_text
+from medsetu.reader.sample import sample_state
 
 SCHEMA: Final = 1  # raise it whenever a change alters the tables
 BOX, MASK = "box", "mask"
@@ -288,8 +290,15 @@ def _table(rows: Sequence[tuple[Any, ...]], columns: Mapping[str, str], *, by: l
     return table.sort_values(by, ignore_index=True, kind="stable")
 
 
+def _state(path: Path) -> list[str | int]:
+    try:
+        return sample_state(path)
+    except OSError:
+        return []  # it is not there, and will be a problem
+
+
 def key_of(films: Sequence[Film]) -> str:
-    """Key of all that decides the tables: drawings, sizes of films, readers and the rule; pixels of masks count by their path.
+    """Key of all that decides the tables: drawings, sizes of films, readers and the rule; masks in files by size and time of change.
 
     Example:
         >>> key_of([]) == key_of([])
@@ -303,6 +312,7 @@ def key_of(films: Sequence[Film]) -> str:
             film.rule,
             repr(film.marks),
             sorted((key, *sorted(who)) for key, who in film.readers.items()),
+            [_state(film.root / mark.drawn.content) for mark in film.marks if mark.drawn.kind == STORED],
         ]
         for film in films
     ]

@@ -40,6 +40,8 @@ def release_words(words: Sequence[str], *, folder: Path) -> list[str]:
     names = [name for match in own if match[1] == "release" for name in _listed(match[2])]
     if not names:
         return list(words)
+    if not all(names):
+        raise ConfigError(what="No release is named", where="Key release", remedy="Write release=<name>; see medsetu catalog list")
     if any(word.startswith("recipe=") for word in words):
         raise ConfigError(
             what="A recipe and a release are named", where="Command line", remedy="A recipe names its own releases: give one of the two"

@@ -42,9 +42,9 @@ def require_known(words: Any, allowed: Sequence[str], *, where: str) -> None:  #
 
 def rule_of(spec: Any) -> dict[str, Any]:  # noqa: ANN401 - a column name, or a mapping from YAML
     """Write a finding's source the long way: column, and the words of each list."""
-    long = {"column": spec} if isinstance(spec, str) else dict(spec)
+    long = dict(spec) if isinstance(spec, Mapping) else {} if spec is None or isinstance(spec, bool | list) else {"column": spec}
     require_known(long, _RULE_KEYS, where="Key finding_columns")
-    if "column" not in long:
+    if long.get("column") is None:
         raise ConfigError(what="A finding names no column", where="Key finding_columns", remedy="Write {column: <column>, positive: [...]}")
     lists = {key: tuple(word for value in _listed(long.get(key)) for word in _words(value)) for key in _LISTS}
     return {"column": str(long["column"]).strip(), "separator": str(long.get("separator") or "").lower(), **lists}
