@@ -118,6 +118,16 @@ def test_a_broken_recipe_offers_the_nearest_name(demo, fault):
         build_recipe(demo)
 
 
+@pytest.mark.parametrize("name", ["../elsewhere", "a/b", "/a", "..", "", "C:x"])
+def test_a_name_does_not_lead_out_of_its_folder(demo, name):
+    for read in (build_recipe, read_recipe):
+        with pytest.raises(ConfigError, match=r"no plain word.*Key name"):
+            read({**demo, "name": name})
+    demo["sides"]["external"] = {"mine": {"_target_": "medsetu.release.mini_mias.MiniMias", "root": "films", "name": name}}
+    with pytest.raises(ConfigError, match=r"no plain word.*Key sides\.external\.mine"):
+        read_recipe(demo)
+
+
 def test_a_stage_needs_the_side_it_watches(demo):
     demo["sides"]["local"] = {}
     with pytest.raises(ConfigError, match="needs the side 'local'"):

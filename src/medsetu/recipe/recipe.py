@@ -9,6 +9,7 @@ from typing import Any
 from medsetu.catalog.licence import USES
 from medsetu.core.arm import ARMS, GLOBAL_ONLY, LOCAL_ONLY, TRANSFER, base_arm
 from medsetu.core.errors import ConfigError
+from medsetu.core.inside import strays
 from medsetu.core.sample import DOMAINS, GLOBAL, LOCAL
 from medsetu.evaluation.published import Published, published_of
 from medsetu.manifest.plan import SplitPlan
@@ -90,7 +91,7 @@ def build_recipe(config: Mapping[str, Any]) -> Recipe:
         )
     manifest = build(raw["manifest"], where="manifest")
     recipe = Recipe(
-        name=str(raw["name"]),
+        name=_plain(str(raw["name"]), where="Key name"),
         question=str(raw["question"]),
         use=str(raw["use"]),
         sides=_sides(raw, manifest),
@@ -126,7 +127,7 @@ def read_recipe(config: Mapping[str, Any]) -> Recipe:
     raw = dict(config)
     manifest = build(raw["manifest"], where="manifest")
     return Recipe(
-        name=str(raw["name"]),
+        name=_plain(str(raw["name"]), where="Key name"),
         question=str(raw["question"]),
         use=str(raw["use"]),
         sides=_sides(raw, manifest),
@@ -150,7 +151,22 @@ def _sides(raw: Mapping[str, Any], manifest: SplitPlan) -> dict[str, dict[str, A
         side: {name: build(node, where=f"sides.{side}.{name}") for name, node in (releases or {}).items()}
         for side, releases in raw["sides"].items()
     }
+    for side, releases in sides.items():
+        for name, release in releases.items():
+            _plain(release.name, where=f"Key sides.{side}.{name}.name")
     return harmonise(sides, proxy=manifest.proxy) if manifest.names == "common" else sides
+
+
+def _plain(name: str, *, where: str) -> str:
+    """Refuse a name that would lead out of its folder, or cannot begin a sample id."""
+    why = strays(name) or ("it holds a slash" if "/" in name else "")
+    if why:
+        raise ConfigError(
+            what=f"A name names a folder and stands in tables, and this one is no plain word: {why}",
+            where=where,
+            remedy="Write letters, digits, - and _",
+        )
+    return name
 
 
 def _check_shape(recipe: Recipe) -> None:
