@@ -429,3 +429,20 @@ def test_a_broken_file_of_boxes_is_named(own, prepare, text):
     code, told = prepare("release.labels=boxes", "release.columns={image: image, patient: null, age: null}")
     assert code == 3
     assert "table/2.xml" in told or "table/boxes/2.xml" in told
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("prepare", "release=nitrd", "workers=abc"),
+        ("prepare", "release=nitrd", "audit=-1"),
+        ("audit", "folder=.", "workers=many"),
+        ("deidentify", "in=.", "out=x", "key=k", "workers=-2"),
+        ("evaluate", "run=.", "attention=-3"),
+    ],
+)
+def test_verbs_refuse_it_before_they_begin(say, words):
+    code, said = say(*words)
+    assert code == 2, said
+    assert "is not possible" in said
+    assert "Traceback" not in said

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from medsetu.core.errors import DataError, PrivacyError
 from medsetu.core.line import LineStore
+from medsetu.core.number import whole
 from medsetu.experiment.journal import journal
 from medsetu.manifest.progress import progress
 from medsetu.privacy.audit import Audited
@@ -45,9 +46,9 @@ def main(config: Mapping[str, Any]) -> None:
         safe_private=config["safe_private"],
         pixels=bool(config["pixels"]),
     )
-    output = Path(str(config["output"])).expanduser()
+    output, workers = Path(str(config["output"])).expanduser(), whole(config, "workers")
     with journal(None):
-        audit = run_audit(folder, plan=plan, workers=int(config["workers"]), output=output)
+        audit = run_audit(folder, plan=plan, workers=workers, output=output)
         page = write_audit(AuditReport(audit=audit, day=datetime.now(UTC).date(), settings=settings_of(plan)), output)
     console = Console()
     console.print(view(audit))

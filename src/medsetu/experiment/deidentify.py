@@ -14,6 +14,7 @@ from rich.text import Text
 from medsetu.core.errors import ConfigError, DataError, PrivacyError, ResourceError
 from medsetu.core.line import LineStore
 from medsetu.core.lock import locked
+from medsetu.core.number import whole
 from medsetu.core.run import write_json
 from medsetu.core.worker import cores, run_batches
 from medsetu.experiment.audit import run_audit, settings_of
@@ -56,10 +57,11 @@ def main(config: Mapping[str, Any]) -> None:
         ResourceError: The output is not empty or cannot be written.
     """
     source, out, report, key = (Path(str(config[name])).expanduser() for name in ("in", "out", "report", "key"))
+    workers = whole(config, "workers")
     check_folders(source, out)
     with journal(None):
         plan = _plan(config, key=key, folders=(source, out))
-        outcome = deidentify(source, out, plan=plan, workers=int(config["workers"]), report=report)
+        outcome = deidentify(source, out, plan=plan, workers=workers, report=report)
     console = Console()
     for line in summary(outcome):
         console.print(Text(line, overflow="fold"))

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from medsetu.core.arm import GLOBAL_ONLY, TRANSFER, base_arm
 from medsetu.core.errors import ConfigError, DataError, LeakageError
+from medsetu.core.number import whole
 from medsetu.core.run import RunFolder, content_key, read_yaml, write_json
 from medsetu.core.sample import EXTERNAL
 from medsetu.core.table import read_table, write_table
@@ -47,6 +48,7 @@ def main(config: Mapping[str, Any]) -> None:
         ConfigError: No finished run is found, or runs of different recipes or settings are mixed.
         MedsetuError: Whatever the new release refuses.
     """
+    films = whole(config, "attention")
     runs = finished_runs([Path(str(config["run"])).expanduser()])
     known = read_yaml(runs[0].recipe)
     recipe = _recipe_of(runs, config)
@@ -63,10 +65,10 @@ def main(config: Mapping[str, Any]) -> None:
         else:
             prepared, scored = load(manifest_folder(recipe)), runs
         show(write_outcome(recipe, prepared, scored, cards=cards, folder=output))
-        if int(config["attention"]):
+        if films:
             regions = read_regions(manifest_folder(recipe))
             pairs = list(zip(runs, scored, strict=True))
-            table = attend(recipe, prepared, pairs, regions=regions, films=int(config["attention"]), folder=output)
+            table = attend(recipe, prepared, pairs, regions=regions, films=films, folder=output)
             Console().print(attention_view(table))
 
 

@@ -11,6 +11,7 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
+from medsetu.core.number import whole
 from medsetu.core.table import read_table, write_table
 from medsetu.evaluation.reader_table import ALL_READERS, reader_table
 from medsetu.experiment.drawing import drawing_view, write_drawings
@@ -44,16 +45,17 @@ def main(config: Mapping[str, Any]) -> None:
     Raises:
         MedsetuError: Whatever the recipe or a release refuses.
     """
+    workers, files = whole(config, "workers") or None, whole(config, "audit")
     recipe = build_recipe(config) if config["arms"] else read_recipe(config)
     with journal():
         check_recipe(recipe)
-        prepared = prepare_recipe(recipe, workers=int(config["workers"]) or None)
+        prepared = prepare_recipe(recipe, workers=workers)
         agreement = readers(prepared, manifest_folder(recipe))
-        drawings = write_drawings(prepared, manifest_folder(recipe), plan=recipe.manifest, workers=int(config["workers"]) or None)
+        drawings = write_drawings(prepared, manifest_folder(recipe), plan=recipe.manifest, workers=workers)
         ledger = write_ledger(recipe, prepared, manifest_folder(recipe))
     console = Console()
     console.print(summary(prepared))
-    for note in privacy_notes(prepared.manifest, files=int(config["audit"])):
+    for note in privacy_notes(prepared.manifest, files=files):
         console.print(Text(note, style="yellow", overflow="fold"))
     if len(agreement):
         console.print(agreement_view(agreement))

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Numbers as a person types them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from medsetu.core.errors import ConfigError
+
+
+def whole(config: Mapping[str, Any], key: str, *, least: int = 0) -> int:
+    """Read a whole number of a configuration.
+
+    Args:
+        config: Resolved configuration of a verb.
+        key: Its key.
+        least: Smallest value that is possible.
+
+    Returns:
+        The number.
+
+    Raises:
+        ConfigError: It is no whole number, or too small.
+
+    Example:
+        >>> whole({"workers": 2}, "workers")
+        2
+    """
+    value = config[key]
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ConfigError(
+            what=f"The value {value} of '{key}' is not possible", where=f"Key {key}", remedy=f"Write a whole number, {least} or more"
+        )
+    return value
