@@ -42,6 +42,7 @@ def test_a_folder_is_cleaned_audited_and_named(say, tmp_path):
     assert (code, err) == (0, "")
     assert hashes(source) == before
     assert "no findings by these rules" in out
+    assert "Renamed, as their path told of a patient: 1. Tables that name such files no longer find them." in out.replace("\n", " ")
     assert not (tmp_path / "out.partial").exists()
     written = list(hashes(tmp_path / "out"))
     assert len(written) == 2
@@ -68,8 +69,9 @@ def test_the_same_key_gives_the_same_pseudonyms(say, tmp_path):
 def test_what_is_left_keeps_the_output_from_its_name(say, tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.csv").write_text("image,Patient Name\na.png,Lakshmi\n")
-    code, _, err = say("deidentify", "in=in", "out=out", "key=a.key", "columns={Patient Name: keep}")
+    code, out, err = say("deidentify", "in=in", "out=out", "key=a.key", "columns={Patient Name: keep}")
     assert code == 6
+    assert "Renamed" not in out
     assert "second audit" in err
     assert "Lakshmi" not in err
     assert (tmp_path / "out.partial" / "a.csv").is_file()

@@ -141,11 +141,13 @@ def summary(outcome: Outcome) -> list[str]:
     """Say what was done, without a value and without a file name of the input."""
     held = [record for record in outcome.files if record.held]
     painted = sum(record.painted for record in outcome.files)
+    moved = sum(record.renamed for record in outcome.files)
     reasons = Counter(record.held for record in held)
     return [
         f"Written {len(outcome.files) - len(held)} of {len(outcome.files)} files, {len(held)} held back.",
         f"Lines of text painted over: {painted}.",
         *(f"  {number} held back: {reason}" for reason, number in reasons.most_common()),
+        *([f"Renamed, as their path told of a patient: {moved}. Tables that name such files no longer find them."] if moved else []),
         f"Second audit: {verdict(outcome.audit)}",
         f"Output: {outcome.folder}",
     ]
