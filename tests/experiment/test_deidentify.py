@@ -42,7 +42,7 @@ def test_a_folder_is_cleaned_audited_and_named(say, tmp_path):
     assert (code, err) == (0, "")
     assert hashes(source) == before
     assert "no findings by these rules" in out
-    assert "Renamed, as their path told of a patient: 1. Tables that name such files no longer find them." in out.replace("\n", " ")
+    assert "Renamed, as their path told of a patient: 1. Tables that name such files no longer find them." in " ".join(out.split())
     assert not (tmp_path / "out.partial").exists()
     written = list(hashes(tmp_path / "out"))
     assert len(written) == 2
