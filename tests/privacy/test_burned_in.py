@@ -4,6 +4,7 @@ import pytest
 from scipy.stats import beta
 from scripts.burnt_film import backdrop, burn, is_found, mark
 
+from medsetu.privacy import burned_in
 from medsetu.privacy.burned_in import find_text
 
 FILMS = 30
@@ -50,3 +51,16 @@ def test_any_size_of_picture_is_looked_at(shape):
 def test_colours_are_refused():
     with pytest.raises(ValueError, match="rows and columns"):
         find_text(np.zeros((8, 8, 3), np.float32))
+
+
+def test_parts_of_a_large_picture_find_what_the_whole_finds(monkeypatch):
+    """Also a text on the seam of two parts."""
+    rng = np.random.default_rng(4)
+    films = [burn(backdrop(rng), rng) for _ in range(10)]
+    monkeypatch.setattr(burned_in, "TILE", 320)
+    assert all(is_found(find_text(film), box) for film, box in films)
+    assert max(film.shape[1] for film, _ in films) > 320
+    assert [find_text(backdrop(rng)) for _ in range(5)] == [[]] * 5
+    parts = [part.shape for _, part in burned_in._parts(np.zeros((900, 320), np.float32))]
+    assert max(map(max, parts)) == 320
+    assert len(parts) > 1

@@ -5,6 +5,7 @@ The limits below were set on phantom text and on real films whose alarms were lo
 the false alarms that were measured. A detector that misses nothing does not exist: images that often have text are gated by their header.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,6 +15,8 @@ from numpy.typing import NDArray
 from medsetu.privacy.glyph import describe_row, find_glyphs, find_rows
 
 LEVELS: Final = 3  # full, half and quarter size: letters of 5 to 120 pixels
+TILE: Final = 4096  # pixels: larger pictures are looked at in parts, whose memory is bounded
+_SHARED: Final = 256  # pixels that neighbouring parts share: more than four of the largest letters of a level
 _SMALLEST: Final = 48  # pixels
 _MARGIN: Final = 0.35  # heights around a row
 _SHARPEST, _WIDEST, _TALLEST = 0.13, 2.0, 2.2  # contrast per pixel at a border; heights per letter; heights of a row
@@ -62,13 +65,22 @@ def find_text(pixels: NDArray[np.float32]) -> list[Box]:
     for level in range(LEVELS):
         if min(grey.shape) < _SMALLEST:
             break
-        for side in (grey, 1 - grey):
-            boxes += _lines(side, scale=2**level, shape=pixels.shape)
+        for at, part in _parts(grey):
+            for side in (part, 1 - part):
+                boxes += _lines(side, at=at, scale=2**level, shape=pixels.shape)
         grey = _halve(grey)
     return _joined(boxes)
 
 
-def _lines(grey: NDArray[np.float32], *, scale: int, shape: tuple[int, ...]) -> list[Box]:
+def _parts(grey: NDArray[np.float32]) -> Iterator[tuple[tuple[int, int], NDArray[np.float32]]]:
+    """First row and column of each part, and the part; a picture of at most ``TILE`` each way is one."""
+    starts = [range(0, max(1, length - _SHARED), TILE - _SHARED) for length in grey.shape]
+    for top in starts[0]:
+        for left in starts[1]:
+            yield (top, left), grey[top : top + TILE, left : left + TILE]
+
+
+def _lines(grey: NDArray[np.float32], *, at: tuple[int, int], scale: int, shape: tuple[int, ...]) -> list[Box]:
     boxes = []
     for glyphs in find_glyphs(grey):
         for row in find_rows(glyphs):
@@ -77,10 +89,10 @@ def _lines(grey: NDArray[np.float32], *, scale: int, shape: tuple[int, ...]) -> 
                 continue
             margin = round(_MARGIN * facts["height"]) + 1
             top, bottom, left, right = (
-                int(row.box[:, 0].min()) - margin,
-                int(row.box[:, 1].max()) + margin,
-                int(row.box[:, 2].min()) - margin,
-                int(row.box[:, 3].max()) + margin,
+                int(row.box[:, 0].min()) + at[0] - margin,
+                int(row.box[:, 1].max()) + at[0] + margin,
+                int(row.box[:, 2].min()) + at[1] - margin,
+                int(row.box[:, 3].max()) + at[1] + margin,
             )
             boxes.append(
                 Box(
