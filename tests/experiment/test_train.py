@@ -159,6 +159,13 @@ def test_a_fold_that_does_not_exist_is_refused(say, words):
     assert "has no fold" in told
 
 
+@pytest.mark.parametrize("words", [("train", "seed=abc"), ("train", "fold=1.5", *CROSSFIT), ("study", "seeds=[0,many]")])
+def test_a_seed_that_is_no_number_is_refused_by_name(say, words):
+    code, told = say(*words)
+    assert code == 2, told
+    assert "is not possible" in told
+
+
 @pytest.fixture(scope="module")
 def releases(tmp_path_factory):
     """A data folder with a tiny copy of every release that a recipe names."""

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """PadChest: lists in cells, inverted films, rows to exclude, and tuberculosis apart from its sequelae."""
 
+import csv
 import math
 
 import pandas as pd
@@ -59,6 +60,17 @@ def test_facts(tmp_path):
     assert math.isnan(case(samples, "odd08")["age_years"])
     assert (case(samples, "odd09")["sex"], case(samples, "odd07")["view"]) == ("", "AP")
     assert samples["patient_id"].nunique() < len(samples)
+
+
+def test_films_without_a_study_are_no_study_together(tmp_path):
+    root = write(tmp_path, packed=False)
+    path = next(root.glob("*.csv"))
+    with path.open(newline="") as stream:
+        head, *rows = csv.reader(stream)
+    place = head.index("StudyID")
+    with path.open("w", newline="") as stream:
+        csv.writer(stream).writerows([head, *([*row[:place], "", *row[place + 1 :]] for row in rows)])
+    assert PadChest(root).index().samples["study_id"].isna().all()
 
 
 def test_films_that_a_network_labelled_can_be_left_out(tmp_path):

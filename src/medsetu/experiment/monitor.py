@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from medsetu.core.errors import ConfigError, DataError
+from medsetu.core.number import whole
 from medsetu.core.run import write_json
 from medsetu.core.table import read_table, write_table
 from medsetu.evaluation.score_table import read_scores
@@ -45,7 +46,7 @@ def main(config: Mapping[str, Any]) -> None:
     with journal(None):
         tables = read_folder(folder, columns=columns)
         reference, batches = windows(
-            tables, reference=config.get("reference"), first=int(config["reference_batches"]), by=str(config["by"]), columns=columns
+            tables, reference=config.get("reference"), first=whole(config, "reference_batches"), by=str(config["by"]), columns=columns
         )
         thresholds = thresholds_of([reference, *(films for _, films in batches)], given=config.get("threshold"))
         seen = watch(reference, batches, thresholds=thresholds, plan=plan)

@@ -13,6 +13,7 @@ from typing import Any
 from rich.console import Console
 
 from medsetu.core.errors import ConfigError
+from medsetu.core.number import whole
 from medsetu.core.run import RunFolder, content_key, read_yaml, write_json
 from medsetu.core.signed import read_signed
 from medsetu.experiment.design import CURVE
@@ -72,7 +73,7 @@ def main(config: Mapping[str, Any]) -> None:
         target = _target(config, stack)
         sources = Sources(target.left_out)
         opened = [sources.open(run) for run in target.runs]
-        images = None if config["images"] is None else int(config["images"])
+        images = None if config["images"] is None else whole(config, "images")
         here = environment()
         checks = [check for source in opened for check in check_run(source, images=images, here=here)]
         for folder in target.outcomes:

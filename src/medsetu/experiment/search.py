@@ -11,6 +11,7 @@ from typing import Any
 from medsetu import __version__
 from medsetu.core.arm import VARIANT
 from medsetu.core.errors import ConfigError, DivergedError
+from medsetu.core.number import whole
 from medsetu.core.run import content_key
 from medsetu.experiment.cell import run_stages
 from medsetu.experiment.design import Cell, assignment_of, cells_of
@@ -54,8 +55,8 @@ def main(config: Mapping[str, Any]) -> None:
     with journal(recipe.paths["runs"] / recipe.name / "search"):
         check_recipe(recipe)
         prepared = prepare_recipe(recipe)
-        fold = None if config["fold"] is None else int(config["fold"])
-        cell = cells_of(recipe, prepared, arms=[arm], seeds=[int(config["seed"])], fold=fold)[0]
+        fold = None if config["fold"] is None else whole(config, "fold")
+        cell = cells_of(recipe, prepared, arms=[arm], seeds=[whole(config, "seed")], fold=fold)[0]
         assignment = assignment_of(prepared, cell)
         check_overlap(prepared.manifest, assignment)
         seen = assignment[assignment.isin(LEARNED)]  # what is tested is not even in the tables that trials are given

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from medsetu.core.arm import GLOBAL_ONLY
 from medsetu.core.errors import ConfigError
+from medsetu.core.number import whole
 from medsetu.core.sample import LOCAL
 from medsetu.core.table import read_table, write_table
 from medsetu.experiment.evidence import Evidence, evidence_of_runs, evidence_of_scores, run_fact
@@ -56,7 +57,7 @@ def main(config: Mapping[str, Any]) -> None:
         write_table(found.table, folder / "shift.csv")
         write_table(found.repairs, folder / "repairs.csv")
         _propose_labels(cohort, folder=folder, plan=plan)
-        _illustrate(evidence, cohort, count=int(config["saliency"]), folder=folder)
+        _illustrate(evidence, cohort, count=whole(config, "saliency"), folder=folder)
         log.info("Passport")
         page = write_passport(_passport(evidence, cohort, found, question=question), folder)
     console = Console()

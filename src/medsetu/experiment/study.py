@@ -12,6 +12,7 @@ import pandas as pd
 from medsetu.contest.plan import contest_plan
 from medsetu.core.arm import GLOBAL_ONLY, TRANSFER, VARIANT, base_arm
 from medsetu.core.errors import ConfigError
+from medsetu.core.number import as_whole, whole
 from medsetu.core.run import RunFolder
 from medsetu.core.table import read_table
 from medsetu.experiment.cell import run_cell
@@ -50,8 +51,8 @@ def main(config: Mapping[str, Any]) -> None:
         prepared = prepare_recipe(recipe)
         require_sound(recipe, prepared)
         cells = cells_of(recipe, prepared, arms=list(recipe.arms), seeds=seeds)
-        shares, shots = [float(share) for share in config["curve"]], [int(count) for count in config["shots"]]
-        thinned = curve_cells(recipe, prepared, seeds=seeds, shares=shares, shots=shots, draws=int(config["draws"]))
+        shares, shots = [float(share) for share in config["curve"]], [as_whole(count, "shots", least=1) for count in config["shots"]]
+        thinned = curve_cells(recipe, prepared, seeds=seeds, shares=shares, shots=shots, draws=whole(config, "draws", least=1))
         every = [*cells, *thinned]
         found = _everywhere(every) if launches_elsewhere() else run_cells(recipe, prepared, every)
         runs, fewer = found[: len(cells)], found[len(cells) :]
@@ -117,7 +118,7 @@ def _everywhere(cells: Sequence[Cell]) -> list[RunFolder]:
 
 
 def _seeds(value: Any) -> list[int]:  # noqa: ANN401 - a YAML value
-    seeds = [int(seed) for seed in value]
+    seeds = [as_whole(seed, "seeds") for seed in value]
     if not seeds or len(set(seeds)) != len(seeds):
         raise ConfigError(what="Seeds must be a list of different numbers", where="Key seeds", remedy="For example seeds=[0,1,2]")
     return seeds

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from medsetu.core.arm import VARIANT
+from medsetu.core.number import whole
 from medsetu.experiment.design import cells_of
 from medsetu.experiment.journal import journal
 from medsetu.experiment.outcome import show, write_outcome
@@ -27,14 +28,15 @@ def main(config: Mapping[str, Any]) -> None:
         MedsetuError: Whatever the recipe, a release or a stage refuses.
     """
     recipe = build_recipe(config)
-    arm, seed, fold = str(config["arm"]), int(config["seed"]), config["fold"]
+    arm, seed = str(config["arm"]), whole(config, "seed")
+    fold = None if config["fold"] is None else whole(config, "fold")
     recipe.stages_of(arm)
     folder = recipe.paths["runs"] / recipe.name / f"{arm.replace(VARIANT, '.')}-s{seed}"
     with journal(folder):
         cards = check_recipe(recipe)
         prepared = prepare_recipe(recipe)
         require_sound(recipe, prepared)
-        cells = cells_of(recipe, prepared, arms=[arm], seeds=[seed], fold=None if fold is None else int(fold))
+        cells = cells_of(recipe, prepared, arms=[arm], seeds=[seed], fold=fold)
         if config["find_rate"] is not None:
             show_rate(find_rate(recipe, prepared, cells[0], str(config["find_rate"]), folder=folder))
             return
