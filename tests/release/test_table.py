@@ -164,6 +164,7 @@ def test_two_rows_for_one_image_are_refused(tmp_path):
         ({"columns": {"patient": "hospital_no"}}, "No column holds the image"),
         ({"label_policy": {"uncertain": "maybe"}}, "'maybe' is not known"),
         ({"label_policy": {"unsure": "positive"}}, "'unsure' is not known"),
+        ({"label_policy": "unknown"}, "No mapping.*label_policy.*blank: negative"),
         ({"finding_columns": {}}, "No finding is named"),
         ({"finding_columns": "fluid"}, r"Write finding_columns: \{<name>: <column>\}"),
         ({"finding_columns": {"Pleural Effusion": "fluid"}}, "pleural_effusion"),

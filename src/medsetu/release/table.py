@@ -77,11 +77,10 @@ class Table:
         object.__setattr__(self, "root", Path(self.root))
         object.__setattr__(self, "labels", Path(self.labels))
         where = f"Release '{self.name}'"
-        for key, value in (("columns", self.columns), ("finding_columns", self.finding_columns)):
-            if not isinstance(value, Mapping):
-                raise ConfigError(
-                    what="No mapping of names to columns", where=f"{where}, key {key}", remedy=f"Write {key}: {{<name>: <column>}}"
-                )
+        pairs = {"columns": "{<name>: <column>}", "finding_columns": "{<name>: <column>}", "label_policy": "{blank: negative}"}
+        for key, form in pairs.items():
+            if not isinstance(getattr(self, key), Mapping):
+                raise ConfigError(what="No mapping of names to values", where=f"{where}, key {key}", remedy=f"Write {key}: {form}")
         require_known(self.columns, FACTS, where=f"{where}, key columns")
         object.__setattr__(self, "columns", {fact: str(column).strip() for fact, column in self.columns.items() if column is not None})
         if "image" not in self.columns:
