@@ -207,7 +207,7 @@ def test_rows_for_absent_images_are_left_out_counted_and_listed(own, prepare, tm
     assert code == 0
     assert "1 excluded: row without image" in told
     assert "1 rows without image and 0 images without row were left out" in told
-    listed = "".join(path.read_text() for path in tmp_path.glob("runs/work/manifest/table/*.csv"))
+    listed = "".join(path.read_text() for path in (tmp_path / "runs" / "work" / "manifest" / "table").glob("*.csv"))
     assert "table/films/3.png" in listed
 
 
@@ -326,7 +326,7 @@ def test_too_many_are_refused_and_what_was_read_is_kept(own, prepare, tmp_path):
     assert "1 of 8 files of release 'table' cannot be read (allowed share: 0.05)" in told
     assert "an empty file" in told
     assert "manifest.max_quarantine" in told
-    assert "table/films/2.png" in (tmp_path / "runs/work/manifest/table/quarantine.csv").read_text()
+    assert "table/films/2.png" in (tmp_path / "runs" / "work" / "manifest" / "table" / "quarantine.csv").read_text()
     (own / "films" / "2.png").write_bytes(sound_film)
     code, told = prepare("manifest.max_quarantine=0.05")
     assert code == 0
