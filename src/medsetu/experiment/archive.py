@@ -66,8 +66,8 @@ def unpack(path: Path, folder: Path) -> None:
                 if sha256_bytes(content) != digest:
                     raise _refused(path, f"the file {name} is not the one that was packed")
                 atomic_write(folder / name, content)
-    # zipfile: KeyError no list, ValueError text or stream, NotImplementedError unknown compression, RuntimeError encrypted
-    except (OSError, zipfile.BadZipFile, KeyError, ValueError, NotImplementedError, RuntimeError) as error:
+    # zipfile: KeyError no list, ValueError text or stream, RuntimeError encrypted or of an unknown compression
+    except (OSError, zipfile.BadZipFile, KeyError, ValueError, RuntimeError) as error:
         raise _refused(path, f"it cannot be read ({type(error).__name__})") from error
 
 

@@ -27,8 +27,7 @@ _FAULTS = (
     EOFError,
     ValueError,
     KeyError,
-    NotImplementedError,  # a way of packing that Python does not know
-    RuntimeError,
+    RuntimeError,  # also: a way of packing that Python does not know
     zipfile.BadZipFile,
     tarfile.TarError,
     zlib.error,

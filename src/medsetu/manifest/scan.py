@@ -17,7 +17,7 @@ CRASHED = "the decoder crashed on this file"
 CONSTANT = "all pixels are equal"
 
 # What decoders raise on broken bytes: one bad file among many thousands is quarantined, and too many of them still refuse the whole run
-_FAULTS = (OSError, ValueError, TypeError, ArithmeticError, LookupError, AttributeError, NotImplementedError, RuntimeError)
+_FAULTS = (OSError, ValueError, TypeError, ArithmeticError, LookupError, AttributeError, RuntimeError)
 
 
 @dataclass(frozen=True)

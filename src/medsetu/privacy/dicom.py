@@ -21,7 +21,7 @@ from medsetu.privacy.rule import KEPT, NESTED
 from medsetu.reader.dicom import open_header
 from medsetu.reader.guard import guarded
 
-FAULTS: Final = (ValueError, TypeError, ArithmeticError, LookupError, AttributeError, NotImplementedError, RuntimeError, OSError)
+FAULTS: Final = (ValueError, TypeError, ArithmeticError, LookupError, AttributeError, RuntimeError, OSError)
 """What pydicom raises while it converts one broken value."""
 
 REFERENCES: Final = "X/Z/U*"
