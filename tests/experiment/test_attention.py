@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from PIL import Image
 from rich.console import Console
 from torch import nn
 
+from fakes.bright import Bright
 from medsetu.backbone.network import Network
 from medsetu.backbone.spec import InputSpec, WeightSpec
 from medsetu.core.errors import ConfigError
@@ -27,18 +27,6 @@ SPEC = InputSpec(size=(32, 32), channels=1, mean=(0.0,), std=(1.0,))
 WEIGHTS = WeightSpec(origin="made here", revision="", sha256="", licence="Apache-2.0", trained_on=())
 FINDINGS = ("tuberculosis",)
 FEW = ("attention=3", "+evaluation.bootstrap=50")
-
-
-class Bright(nn.Module):
-    """Sees brightness, place by place, and pools it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(1, 2, 4, stride=4, bias=False)
-        nn.init.constant_(self.conv.weight, 1.0)
-
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
-        return torch.relu(self.conv(image)).mean(dim=(2, 3))
 
 
 def network(weight=1.0):

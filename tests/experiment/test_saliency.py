@@ -7,6 +7,7 @@ import torch
 from PIL import Image
 from torch import nn
 
+from fakes.bright import Bright
 from medsetu.backbone.network import Network
 from medsetu.backbone.spec import InputSpec, WeightSpec
 from medsetu.core.errors import ConfigError
@@ -14,18 +15,6 @@ from medsetu.experiment.saliency import last_spatial_layer, overlay, saliency_ma
 
 SPEC = InputSpec(size=(32, 32), channels=1, mean=(0.0,), std=(1.0,))
 WEIGHTS = WeightSpec(origin="made here", revision="", sha256="", licence="Apache-2.0", trained_on=())
-
-
-class Bright(nn.Module):
-    """Sees brightness, place by place, and pools it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(1, 2, 4, stride=4, bias=False)
-        nn.init.constant_(self.conv.weight, 1.0)
-
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
-        return torch.relu(self.conv(image)).mean(dim=(2, 3))
 
 
 def network(trunk: nn.Module, *, weight: float = 1.0) -> Network:
