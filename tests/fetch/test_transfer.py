@@ -49,10 +49,8 @@ def test_segments_share_out_what_is_missing():
 
 def test_connections_work_side_by_side_and_no_more_than_asked_for(site, noise, tmp_path, hasty):
     site.files["/a.bin"] = Behaviour(noise, rate=8 << 20)
-    begun = time.monotonic()
     _bring([_file(site)], tmp_path, hasty, connections=4)
-    assert site.most == 4
-    assert time.monotonic() - begun < 0.8 * len(noise) / (8 << 20)  # one connection would take all of that
+    assert site.most == 4  # requests that were answered at one time
     assert site.sent["/a.bin"] == len(noise) + 1  # and the byte of the offer
 
 
@@ -94,10 +92,9 @@ def test_a_server_that_is_busy_for_a_while_is_asked_again(site, noise, tmp_path,
 
 
 def test_a_server_that_hangs_is_left_and_asked_again(site, noise, tmp_path, hasty):
-    site.files["/a.bin"] = Behaviour(noise, hang=3, hangs=2)
-    begun = time.monotonic()
+    site.files["/a.bin"] = how = Behaviour(noise, hang=3, hangs=2)
     assert _bring([_file(site)], tmp_path, replace(hasty, timeout=0.2))[0].read_bytes() == noise
-    assert time.monotonic() - begun < 3
+    assert how.hangs == 0  # both hung, and others brought the rest
 
 
 def test_nobody_there_is_a_matter_of_the_network(tmp_path, hasty):

@@ -27,6 +27,7 @@ def test_kinds_of_lesions_come_from_the_workbook(tmp_path):
     samples = Inbreast(root).index().samples
     assert by_woman(samples, "mass").tolist() == [0.0, 1.0, 0.0, 1.0, 0.0, 1.0, 1.0, 0.0]
     assert by_woman(samples, "calcification").tolist() == [0.0, 1.0, 0.0, 1.0, 0.0, 1.0, 1.0, 0.0]
+    assert any("taken for present" in note for note in Inbreast(root).index().notes)
     assert (samples[["architectural_distortion", "asymmetry"]] == 0).all(axis=None)
     (root / "INbreast.xls").unlink()
     index = Inbreast(root).index()

@@ -146,7 +146,7 @@ def _same(response: http.client.HTTPResponse, url: str, *, start: int, stop: int
         raise ChangedError(
             what="The server answered with another file than the one that was begun",
             where=place(url),
-            remedy="Start the same command again: the part is thrown away and the file begun anew",
+            remedy="Start the same command again: a part that does not belong to the new file is begun anew",
         )
     if not offer.ranges and changed:
         raise Fault(said="the length of the file changed between two tries")

@@ -76,7 +76,9 @@ class Inbreast:
             drawn=self._contours(files),
             notes=[
                 "BI-RADS is an assessment, not pathology; category 3 is unknown",
-                *([] if kinds else [f"{WORKBOOK} is not here: kinds of lesions are unknown"]),
+                "A filled cell of the workbook is taken for present, a blank one for absent; the release does not say so"
+                if kinds
+                else f"{WORKBOOK} is not here: kinds of lesions are unknown",
             ],
         )
 
